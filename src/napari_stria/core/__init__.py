@@ -1,0 +1,1 @@
+"""Values, geometry and counting: no network, no Qt."""

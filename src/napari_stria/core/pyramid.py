@@ -1,0 +1,325 @@
+"""Lazy image pyramids: levels that know where their voxels lie and read one block at a time."""
+
+from __future__ import annotations
+
+import math
+import operator
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any, Protocol, runtime_checkable
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+
+from napari_stria.core.space import SamplingGrid, Triple
+from napari_stria.errors import CoordinateError, FormatError
+
+BlockIndex = tuple[int, ...]
+Box = tuple[slice, ...]
+
+
+@runtime_checkable
+class BlockReader(Protocol):
+    """Reads an array block by block; must be safe to call from many threads and to pickle."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels along each axis."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a value."""
+        ...
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Voxels of a whole block along each axis."""
+        ...
+
+    def read_block(self, index: BlockIndex) -> npt.NDArray[Any] | None:
+        """Return the block, cut at the array's end; None if it is all zeros."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayReader:
+    """Serves the blocks of an array in memory (or of any array-like with slicing)."""
+
+    array: Any
+    chunk_shape: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels along each axis."""
+        return tuple(int(n) for n in self.array.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a value."""
+        dtype: np.dtype[Any] = np.dtype(self.array.dtype)
+        return dtype
+
+    def read_block(self, index: BlockIndex) -> npt.NDArray[Any] | None:
+        """Return a block of the array."""
+        block = self.array[block_box(index, self.chunk_shape, self.shape)]
+        if isinstance(block, da.Array):
+            # One block is one task's worth of work; the caller already runs blocks in parallel.
+            block = block.compute(scheduler="single-threaded")
+        return np.asarray(block)
+
+
+def array_reader(array: Any, chunk: int = 128) -> ArrayReader:
+    """Return a reader over a numpy or dask array; dask keeps its (largest) chunk shape."""
+    if isinstance(array, da.Array):
+        return ArrayReader(array, tuple(int(max(c)) for c in array.chunks))
+    return ArrayReader(array, tuple(min(chunk, int(n)) or 1 for n in array.shape))
+
+
+def block_box(index: BlockIndex, chunk_shape: Sequence[int], shape: Sequence[int]) -> Box:
+    """Return the slices that a block covers, cut at the array's end."""
+    return tuple(
+        slice(i * c, min((i + 1) * c, n)) for i, c, n in zip(index, chunk_shape, shape, strict=True)
+    )
+
+
+def block_counts(shape: Sequence[int], chunk_shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the number of blocks along each axis."""
+    return tuple(-(-n // c) for n, c in zip(shape, chunk_shape, strict=True))
+
+
+def read_box(reader: BlockReader, box: Box) -> npt.NDArray[Any]:
+    """Read a box of voxels, touching only the blocks that it crosses."""
+    shape = tuple(s.stop - s.start for s in box)
+    out = np.zeros(shape, dtype=reader.dtype)
+    for index in blocks_of_box(box, reader.chunk_shape):
+        block = reader.read_block(index)
+        if block is None:
+            continue
+        target, source = overlap(box, block_box(index, reader.chunk_shape, reader.shape))
+        out[target] = block[source]
+    return out
+
+
+def blocks_of_box(box: Box, chunk_shape: Sequence[int]) -> Iterator[BlockIndex]:
+    """Yield the indices of the blocks that a box crosses, in C order."""
+    return product(
+        *(
+            range(s.start // c, -(-s.stop // c) if s.stop > s.start else s.start // c)
+            for s, c in zip(box, chunk_shape, strict=True)
+        )
+    )
+
+
+def overlap(box: Box, block: Box) -> tuple[Box, Box]:
+    """Return where two boxes meet, relative to the first and to the second."""
+    meet = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, block, strict=True)]
+    in_box = tuple(slice(lo - a.start, hi - a.start) for (lo, hi), a in zip(meet, box))
+    in_block = tuple(slice(lo - b.start, hi - b.start) for (lo, hi), b in zip(meet, block))
+    return in_box, in_block
+
+
+class _SliceAdapter:
+    """Gives a `BlockReader` the slicing that `dask.array.from_array` asks for."""
+
+    def __init__(self, reader: BlockReader) -> None:
+        self.reader = reader
+        self.shape, self.dtype = reader.shape, reader.dtype
+        self.ndim = len(reader.shape)
+
+    def __getitem__(self, key: Any) -> npt.NDArray[Any]:
+        box, ints, steps = normalized_key(key, self.shape)
+        data = read_box(self.reader, box)
+        return data[tuple(0 if i else slice(None, None, st) for i, st in zip(ints, steps))]
+
+
+def normalized_key(key: Any, shape: Sequence[int]) -> tuple[Box, tuple[bool, ...], tuple[int, ...]]:
+    """Return a basic index as a box, with which axes were integers and the steps.
+
+    Raises
+    ------
+    IndexError
+        For an integer outside the array, or anything but slices with a positive step and integers.
+    """
+    keys = key if isinstance(key, tuple) else (key,)
+    if any(k is Ellipsis for k in keys):
+        at = next(i for i, k in enumerate(keys) if k is Ellipsis)
+        fill = (slice(None),) * (len(shape) - len(keys) + 1)
+        keys = (*keys[:at], *fill, *keys[at + 1 :])
+    keys = (*keys, *(slice(None),) * (len(shape) - len(keys)))
+    if len(keys) != len(shape):
+        raise IndexError(f"too many indices for an array of {len(shape)} axes: {key!r}")
+    box, ints, steps = [], [], []
+    for k, n in zip(keys, shape, strict=True):
+        if isinstance(k, slice):
+            start, stop, step = k.indices(n)
+            if step < 1:
+                raise IndexError("lazy levels are sliced with positive steps only")
+            box.append(slice(start, max(start, stop)))
+            ints.append(False)
+            steps.append(step)
+        else:
+            i = _whole_index(k)
+            if not -n <= i < n:
+                raise IndexError(f"index {i} is out of bounds for an axis of {n} voxels")
+            i += n if i < 0 else 0
+            box.append(slice(i, i + 1))
+            ints.append(True)
+            steps.append(1)
+    return tuple(box), tuple(ints), tuple(steps)
+
+
+def _whole_index(value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise IndexError(f"an index is a whole number or a slice, not {value!r}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One resolution of a volume; nothing is read until `data` is computed.
+
+    Attributes
+    ----------
+    reader : BlockReader
+        Reads the stored blocks.
+    scale_um : tuple of float
+        Voxel size in um (AP, DV, ML).
+    translation_um : tuple of float
+        Centre of voxel (0, 0, 0) relative to the centre of the finest level's, as in OME-Zarr.
+    origin_um : tuple of float
+        Outer corner of voxel (0, 0, 0) in atlas coordinates.
+    """
+
+    reader: BlockReader
+    scale_um: Triple
+    translation_um: Triple
+    origin_um: Triple = (0.0, 0.0, 0.0)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along AP, DV, ML."""
+        z, y, x = self.reader.shape
+        return z, y, x
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a voxel's value."""
+        return self.reader.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, 3."""
+        return len(self.reader.shape)
+
+    @property
+    def chunks(self) -> tuple[tuple[int, ...], ...]:
+        """Sizes of the blocks along each axis, as dask writes them."""
+        return tuple(
+            tuple(min(c, n - i) for i in range(0, n, c))
+            for n, c in zip(self.reader.shape, self.reader.chunk_shape, strict=True)
+        )
+
+    @property
+    def n_blocks(self) -> tuple[int, ...]:
+        """Number of blocks along each axis."""
+        return block_counts(self.reader.shape, self.reader.chunk_shape)
+
+    @property
+    def grid(self) -> SamplingGrid:
+        """The voxels' places in atlas micrometres."""
+        return SamplingGrid(self.shape, self.scale_um, self.origin_um)
+
+    @cached_property
+    def data(self) -> da.Array:
+        """The level as a lazy dask array, one task a stored block."""
+        name = f"stria-level-{uuid.uuid4().hex}"
+        array: da.Array = da.from_array(
+            _SliceAdapter(self.reader), chunks=self.chunks, name=name, asarray=False, fancy=False
+        )
+        return array
+
+    def __repr__(self) -> str:
+        scale = " x ".join(f"{s:g}" for s in self.scale_um)
+        return f"<Level {self.shape} {self.dtype} at {scale} um>"
+
+
+@dataclass(frozen=True, eq=False)
+class Multiscale:
+    """A volume at several resolutions, the finest first."""
+
+    levels: tuple[Level, ...]
+
+    def __post_init__(self) -> None:
+        if not self.levels:
+            raise FormatError("a pyramid needs at least one level.")
+
+    def level_for_resolution(self, resolution_um: float | Triple | None) -> Level:
+        """Return the level whose voxel size is nearest to the one asked, None for the finest.
+
+        A single number is compared with the first axis, by which BrainGlobe names its atlases;
+        three numbers by their geometric mean. `matches_resolution` tells whether the answer is
+        what was asked.
+
+        Raises
+        ------
+        CoordinateError
+            If the resolution is not a positive number, or three of them.
+        """
+        if resolution_um is None:
+            return self.levels[0]
+        triple = resolution_triple(resolution_um)
+        size = _first_size if np.ndim(resolution_um) == 0 else _mean_size
+        return min(self.levels, key=lambda lv: abs(math.log(size(lv.scale_um) / size(triple))))
+
+    def __repr__(self) -> str:
+        return f"<Multiscale {', '.join(repr(lv) for lv in self.levels)}>"
+
+
+def _mean_size(scale_um: Triple) -> float:
+    return math.prod(scale_um) ** (1 / 3)
+
+
+def _first_size(scale_um: Triple) -> float:
+    return scale_um[0]
+
+
+def matches_resolution(level: Level, resolution_um: float | Triple) -> bool:
+    """Tell whether a level has the voxel size asked, to a relative 1e-3.
+
+    A single number is compared with the first axis, by which BrainGlobe names its atlases.
+    """
+    if isinstance(resolution_um, (int, float, np.number)):
+        return math.isclose(level.scale_um[0], float(resolution_um), rel_tol=1e-3)
+    pairs = zip(level.scale_um, resolution_triple(resolution_um), strict=True)
+    return all(math.isclose(a, b, rel_tol=1e-3) for a, b in pairs)
+
+
+def resolution_triple(resolution_um: float | Sequence[float]) -> Triple:
+    """Return a resolution as three positive numbers in um.
+
+    Raises
+    ------
+    CoordinateError
+        If it is neither one positive finite number nor three of them.
+    """
+    try:
+        values = np.broadcast_to(np.asarray(resolution_um, dtype=np.float64), 3)
+    except (TypeError, ValueError):
+        values = np.zeros(3)
+    if not (np.all(np.isfinite(values)) and np.all(values > 0)):
+        raise CoordinateError(
+            f"the resolution {resolution_um!r} is not a positive number of um, or three of them."
+        )
+    a, d, m = (float(v) for v in values)
+    return a, d, m
+
+
+def single_level(reader: BlockReader, scale_um: Triple) -> Multiscale:
+    """Return a pyramid of one level whose corner is the atlas origin."""
+    return Multiscale((Level(reader, scale_um, (0.0, 0.0, 0.0)),))

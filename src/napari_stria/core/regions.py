@@ -1,0 +1,310 @@
+"""Questions about regions: the table of all, the volume of some, the region at a point."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from threading import Event
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_stria.core.atlas import Atlas
+from napari_stria.core.counting import (
+    LabelStatistics,
+    Progress,
+    count_labels,
+    side_rule,
+)
+from napari_stria.core.labels import LabelLookup, as_int64
+from napari_stria.core.ontology import Ontology, Structure
+from napari_stria.core.pyramid import Level, block_box, matches_resolution
+from napari_stria.core.space import SamplingGrid, Triple
+from napari_stria.errors import ResolutionWarning
+
+UNLISTED = "unlisted"
+_AXES = ("ap", "dv", "ml")
+_UM3_PER_MM3 = 1e9
+
+
+def chosen_level(atlas: Atlas, resolution_um: float | Triple | None) -> Level:
+    """Return the annotation level for a resolution; None is the one in the atlas's name.
+
+    Warns
+    -----
+    ResolutionWarning
+        If the pyramid lacks it; the nearest level is taken.
+    """
+    wanted = atlas.resolution_um if resolution_um is None else resolution_um
+    level = atlas.annotation.level_for_resolution(wanted)
+    if not matches_resolution(level, wanted):
+        size = " x ".join(f"{s:g}" for s in level.scale_um)
+        warnings.warn(
+            f"{atlas.name} has no level at {wanted} um; the nearest one, {size} um, was taken.",
+            ResolutionWarning,
+            stacklevel=3,
+        )
+    return level
+
+
+def label_statistics(
+    atlas: Atlas,
+    level: Level,
+    *,
+    scheduler: Any = None,
+    progress: Progress | None = None,
+    cancel: Event | None = None,
+) -> LabelStatistics:
+    """Return the counts of a level of an atlas, from its store or by one pass."""
+    number = atlas.annotation.levels.index(level)
+    kept = atlas.statistics.get(number)
+    if kept is None:
+        rule = side_rule(level, atlas.space, atlas.hemispheres_level(level))
+        kept = count_labels(level, rule, scheduler=scheduler, progress=progress, cancel=cancel)
+        atlas.statistics.put(number, kept)
+    return kept
+
+
+def region_table(
+    atlas: Atlas,
+    resolution_um: float | Triple | None = None,
+    *,
+    scheduler: Any = None,
+    progress: Progress | None = None,
+    cancel: Event | None = None,
+) -> pd.DataFrame:
+    """Return the size, sides, centroid and bounding box of every region.
+
+    One pass over the level makes all rows; it is kept, so that the next call is a look-up.
+
+    Parameters
+    ----------
+    atlas : Atlas
+        Any atlas.
+    resolution_um : float or 3 floats, optional
+        Which level to count; default is the resolution in the atlas's name. Where the pyramid
+        lacks it, the nearest level is taken with a `ResolutionWarning`.
+    scheduler, progress, cancel
+        See `napari_stria.core.counting.count_labels`.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by region id, in pre-order. Columns: ``acronym``, ``name``, ``depth``, ``voxels``
+        (with descendants), ``voxels_direct`` (without), ``volume_mm3``, ``left_mm3``,
+        ``right_mm3`` and, where a hemispheres volume leaves voxels out, ``unsided_mm3``;
+        ``centroid_{ap,dv,ml}_um`` and ``bbox_{ap,dv,ml}_{min,max}_um`` in atlas coordinates
+        (corner origin), NaN for a region without voxels. A label that the ontology lacks has a
+        row of its own at the end with the acronym ``unlisted``; its index is the label (minus the
+        label where a region has that id). ``attrs`` holds ``resolution_um``, ``space`` and
+        ``unlisted_voxels``.
+    """
+    level = chosen_level(atlas, resolution_um)
+    statistics = label_statistics(
+        atlas, level, scheduler=scheduler, progress=progress, cancel=cancel
+    )
+    return table_from_statistics(atlas, level, statistics)
+
+
+def table_from_statistics(atlas: Atlas, level: Level, statistics: LabelStatistics) -> pd.DataFrame:
+    """Return the `region_table` of counts that were made before."""
+    lookup = LabelLookup(atlas.ontology)
+    positions = lookup.positions(statistics.labels)
+    listed = positions >= 0
+    direct = _by_position(statistics, positions, len(atlas.ontology))
+    frame = _frame(
+        pd.Index(atlas.ontology.ids, name="id"),
+        [s.acronym for s in atlas.ontology],
+        [s.name for s in atlas.ontology],
+        atlas.ontology.depths,
+        _with_descendants(direct, atlas.ontology),
+        direct.voxels,
+        level.grid,
+        unsided=atlas.hemispheres is not None,
+    )
+    if not listed.all():
+        rest = _rows(statistics, ~listed)
+        frame = pd.concat([frame, _unlisted_frame(rest, frame, atlas, level.grid)])
+    frame.attrs = {
+        "atlas": atlas.name,
+        "resolution_um": level.scale_um,
+        "space": atlas.space,
+        "unlisted_voxels": int(statistics.voxels[~listed].sum()),
+    }
+    return frame
+
+
+def _unlisted_frame(
+    rest: LabelStatistics, frame: pd.DataFrame, atlas: Atlas, grid: SamplingGrid
+) -> pd.DataFrame:
+    taken = np.isin(rest.labels, frame.index.to_numpy())
+    return _frame(
+        pd.Index(np.where(taken, -rest.labels, rest.labels), name="id"),
+        [UNLISTED] * len(rest.labels),
+        [f"label {label}, which the ontology lacks" for label in rest.labels],
+        np.zeros(len(rest.labels), dtype=np.int32),
+        rest,
+        rest.voxels,
+        grid,
+        unsided=atlas.hemispheres is not None,
+    )
+
+
+def _rows(statistics: LabelStatistics, rows: npt.NDArray[Any]) -> LabelStatistics:
+    s = statistics
+    return LabelStatistics(s.labels[rows], s.sides[rows], s.sums[rows], s.lows[rows], s.highs[rows])
+
+
+def _by_position(
+    statistics: LabelStatistics, positions: npt.NDArray[np.int32], n: int
+) -> LabelStatistics:
+    """Return the statistics of n regions in pre-order, zero where a region has no voxels."""
+    zeros = np.zeros((n, 3), dtype=np.int64)
+    far = np.full((n, 3), np.iinfo(np.int64).max, dtype=np.int64)
+    out = LabelStatistics(np.zeros(n, dtype=np.int64), zeros, zeros.copy(), far, zeros.copy() - 1)
+    known = positions >= 0
+    at = positions[known]
+    out.labels[at] = statistics.labels[known]
+    out.sides[at], out.sums[at] = statistics.sides[known], statistics.sums[known]
+    out.lows[at], out.highs[at] = statistics.lows[known], statistics.highs[known]
+    return out
+
+
+def _with_descendants(direct: LabelStatistics, ontology: Ontology) -> LabelStatistics:
+    """Add every region's descendants to it: a subtree is a slice in pre-order."""
+
+    def summed(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        running = np.concatenate([np.zeros((1, 3), np.int64), np.cumsum(values, axis=0)])
+        totals: npt.NDArray[np.int64] = running[ontology.subtree_ends] - running[:-1]
+        return totals
+
+    lows, highs = direct.lows.copy(), direct.highs.copy()
+    for child in range(len(ontology) - 1, -1, -1):
+        parent = ontology.parents[child]
+        if parent >= 0:
+            np.minimum(lows[parent], lows[child], out=lows[parent])
+            np.maximum(highs[parent], highs[child], out=highs[parent])
+    return LabelStatistics(direct.labels, summed(direct.sides), summed(direct.sums), lows, highs)
+
+
+def _frame(
+    index: pd.Index[Any],
+    acronyms: list[str],
+    names: list[str],
+    depths: npt.NDArray[np.int32],
+    total: LabelStatistics,
+    voxels_direct: npt.NDArray[np.int64],
+    grid: SamplingGrid,
+    *,
+    unsided: bool,
+) -> pd.DataFrame:
+    voxels = total.voxels
+    left, right, neither = (_volume_mm3(total.sides[:, i], grid) for i in range(3))
+    columns: dict[str, Any] = {
+        "acronym": acronyms,
+        "name": names,
+        "depth": depths,
+        "voxels": voxels,
+        "voxels_direct": voxels_direct,
+        "volume_mm3": _volume_mm3(voxels, grid),
+        "left_mm3": left,
+        "right_mm3": right,
+    }
+    if unsided:
+        columns["unsided_mm3"] = neither
+    empty = voxels == 0
+    count = np.where(empty, 1, voxels)[:, None]
+    origin, scale = np.asarray(grid.origin_um), np.asarray(grid.scale_um)
+    places = {
+        "centroid_{}_um": origin + (total.sums / count + 0.5) * scale,
+        "bbox_{}_min_um": origin + total.lows * scale,
+        "bbox_{}_max_um": origin + (total.highs + 1) * scale,
+    }
+    for name in ("centroid_{}_um", "bbox_{}_min_um", "bbox_{}_max_um"):
+        for axis, letter in enumerate(_AXES):
+            columns[name.format(letter)] = np.where(empty, np.nan, places[name][:, axis])
+    return pd.DataFrame(columns, index=index)
+
+
+def _volume_mm3(voxels: npt.NDArray[np.int64], grid: SamplingGrid) -> npt.NDArray[np.float64]:
+    """Return volumes in mm3, rounded once: whole um^3 stay exact up to the one division."""
+    return voxels.astype(np.float64) * grid.voxel_volume_um3 / _UM3_PER_MM3
+
+
+def region_volume(
+    atlas: Atlas,
+    regions: Iterable[int | str | Structure] | int | str | Structure,
+    resolution_um: float | Triple | None = None,
+    *,
+    scheduler: Any = None,
+) -> float:
+    """Return the volume in mm3 of the union of regions, each with its descendants.
+
+    A voxel counts once, also where one of the regions lies within another.
+
+    Raises
+    ------
+    RegionNotFoundError
+        For a region that the ontology lacks.
+    """
+    if isinstance(regions, (int, str, Structure, np.integer)):
+        regions = [regions]
+    mask = atlas.ontology.subtree_mask(regions)
+    level = chosen_level(atlas, resolution_um)
+    statistics = label_statistics(atlas, level, scheduler=scheduler)
+    positions = LabelLookup(atlas.ontology).positions(statistics.labels)
+    counted = (positions >= 0) & mask[positions]
+    return float(_volume_mm3(statistics.voxels[counted].sum(keepdims=True), level.grid)[0])
+
+
+def region_at(
+    atlas: Atlas, points_um: npt.ArrayLike, resolution_um: float | Triple | None = None
+) -> npt.NDArray[np.int64]:
+    """Return the id of the region at each point.
+
+    Parameters
+    ----------
+    points_um : (..., 3) array_like
+        Atlas coordinates in um (AP, DV, ML), corner origin: voxel i of a level covers
+        ``[i * resolution, (i + 1) * resolution)``.
+    resolution_um : float or 3 floats, optional
+        Which level to look in; default is the resolution in the atlas's name.
+
+    Returns
+    -------
+    (...) int64 ndarray
+        Ids; 0 in the background, outside the volume and for coordinates that are not finite;
+        the label itself where the ontology lacks it (minus the label where a region has that id,
+        as in `region_table`). Only the blocks with points in them are read.
+    """
+    level = chosen_level(atlas, resolution_um)
+    labels = labels_at(level, points_um)
+    positions = LabelLookup(atlas.ontology).positions(labels)
+    unlisted = np.where(np.isin(labels, atlas.ontology.ids), -labels, labels)
+    return np.where(positions >= 0, atlas.ontology.ids[positions], unlisted)
+
+
+def labels_at(level: Level, points_um: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return the label of a level at each point (..., 3) in um; 0 outside."""
+    index, inside = level.grid.index_of(points_um)
+    labels = np.zeros(inside.shape, dtype=np.int64)
+    flat_labels, flat_index = labels.reshape(-1), index.reshape(-1, 3)
+    where = np.flatnonzero(inside.reshape(-1))
+    if where.size == 0:
+        return labels
+    chunk = np.asarray(level.reader.chunk_shape)
+    number = np.ravel_multi_index(tuple((flat_index[where] // chunk).T), level.n_blocks)
+    order = np.argsort(number, kind="stable")
+    where, number = where[order], number[order]
+    borders = np.flatnonzero(np.diff(number)) + 1
+    for points in np.split(where, borders):
+        block_index = tuple(int(i) for i in flat_index[points[0]] // chunk)
+        block = level.reader.read_block(block_index)
+        if block is None:
+            continue
+        box = block_box(block_index, level.reader.chunk_shape, level.shape)
+        local = flat_index[points] - np.array([s.start for s in box])
+        flat_labels[points] = as_int64(block[tuple(local.T)])
+    return labels

@@ -1,0 +1,1 @@
+"""The practice brain as an atlas on disk, and a loopback server that shows it."""

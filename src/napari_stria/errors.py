@@ -1,0 +1,71 @@
+"""Every error that napari-stria raises on purpose.
+
+Each is a `StriaError`, so that a caller can catch them all, and also the builtin that Python
+programmers expect for that kind of fault. The message is one sentence that says what to do.
+"""
+
+from __future__ import annotations
+
+
+class StriaError(Exception):
+    """Base of all errors of this package."""
+
+
+class AtlasNotFoundError(StriaError, LookupError):
+    """No atlas, version or store of that name exists under the root that was asked."""
+
+
+class RegionNotFoundError(StriaError, KeyError):
+    """The ontology has no region of that id, acronym or name."""
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument, which would put the sentence in quotes.
+        return str(self.args[0]) if self.args else ""
+
+
+class AmbiguousRegionError(RegionNotFoundError):
+    """Several regions share the acronym or name that was asked; the message lists their ids."""
+
+
+class FormatError(StriaError, ValueError):
+    """A file or store does not hold what its format promises."""
+
+
+class StoreNotFoundError(AtlasNotFoundError, FormatError):
+    """There is no OME-Zarr image at the address that was given."""
+
+
+class OntologyError(FormatError):
+    """The rows of an ontology contradict each other (repeated ids, a cycle, a shared label)."""
+
+
+class CoordinateError(StriaError, ValueError):
+    """Coordinates, resolutions or axes that cannot be used as given."""
+
+
+class NetworkError(StriaError, OSError):
+    """A server could not be reached or answered with an error after all retries."""
+
+
+class ServerStalledError(NetworkError, TimeoutError):
+    """A server accepted the request and then sent nothing, or too little, for too long."""
+
+
+class CorruptDataError(StriaError, OSError):
+    """Bytes arrived but are not the chunk, image or file that they should be."""
+
+
+class UnsupportedSourceError(StriaError, ValueError):
+    """A kind of address or file that this version cannot open."""
+
+
+class StreamingArrayError(StriaError, TypeError):
+    """A streamed layer was asked for a whole volume, which it never loads."""
+
+
+class TaskCancelled(StriaError, RuntimeError):  # noqa: N818  (it is an answer, not a fault)
+    """The user cancelled a long task; nothing was kept of it."""
+
+
+class ResolutionWarning(UserWarning):
+    """The pyramid lacks the resolution asked; the nearest level was taken."""

@@ -1,0 +1,251 @@
+"""Allen's common coordinate framework as files: ``annotation_25.nrrd`` and the structure graph.
+
+An NRRD is one compressed stream and cannot be read in parts, so it is decoded once into an
+OME-Zarr pyramid in our own cache, named by the file's sha256.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from types import MappingProxyType
+from typing import IO, Any
+
+import dask.array as da
+import nrrd
+import numpy as np
+
+from napari_stria.core.atlas import Atlas
+from napari_stria.core.pyramid import resolution_triple
+from napari_stria.core.space import Triple
+from napari_stria.errors import AtlasNotFoundError, FormatError, TaskCancelled
+from napari_stria.io.cache import cache_folder
+from napari_stria.io.ome_zarr import read_ome_zarr, statistics_files
+from napari_stria.io.ome_zarr_writer import write_ome_zarr
+from napari_stria.io.store import open_store
+from napari_stria.io.terminology import parse_structure_graph
+
+# Allen's own axes are PIR: they start at anterior, superior, left. The space directions that
+# older files of theirs declare are not right and are not used.
+SPACE = "asl"
+_DTYPES = {
+    "uint8": "u1", "uchar": "u1", "unsigned char": "u1", "uint8_t": "u1",
+    "ushort": "u2", "unsigned short": "u2", "uint16": "u2", "uint16_t": "u2",
+    "uint": "u4", "unsigned int": "u4", "uint32": "u4", "uint32_t": "u4",
+    "int": "i4", "signed int": "i4", "int32": "i4", "int32_t": "i4",
+    "ulonglong": "u8", "uint64": "u8", "uint64_t": "u8", "unsigned long long": "u8",
+}  # fmt: skip
+_MAX_VOXELS = 1 << 34
+_SLAB_BYTES = 16 << 20
+_COARSEST_SIDE = 200
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class NrrdHeader:
+    """What is needed of an NRRD header.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Voxels along the file's axes, the fastest first; Allen's order is (AP, DV, ML).
+    dtype : dtype
+        Of a voxel as stored.
+    spacing_um : tuple of float or None
+        Voxel size, where the header gives one.
+    compressed : bool
+        gzip, else raw.
+    """
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    spacing_um: Triple | None
+    compressed: bool
+
+
+def read_nrrd_header(file: IO[bytes], where: str) -> NrrdHeader:
+    """Read the header of an attached NRRD and leave the file at its first byte of data.
+
+    Raises
+    ------
+    FormatError
+        If it is not an NRRD of three axes of whole numbers, raw or gzip.
+    """
+    try:
+        header = nrrd.read_header(file)
+        sizes = [int(n) for n in header["sizes"]]
+        kind = str(header["type"]).lower()
+        encoding = str(header["encoding"]).lower()
+        detached = "data file" in header or "datafile" in header
+    except (nrrd.NRRDError, KeyError, ValueError, TypeError, StopIteration) as error:
+        raise FormatError(f"{where} is not a readable NRRD file: {error}.") from error
+    if detached or encoding not in ("gzip", "gz", "raw"):
+        raise FormatError(f"{where} keeps its data {encoding}-encoded or in another file; "
+                          "save it as one raw or gzip NRRD.")  # fmt: skip
+    if kind not in _DTYPES:
+        raise FormatError(f"{where} holds {kind}, not labels; is it the template?")
+    if len(sizes) != 3 or min(sizes) < 1 or np.prod(sizes, dtype=float) > _MAX_VOXELS:
+        raise FormatError(f"{where} has the size {sizes}; an annotation has three axes.")
+    order = ">" if str(header.get("endian", "little")).lower() == "big" else "<"
+    return NrrdHeader(
+        shape=(sizes[0], sizes[1], sizes[2]),
+        dtype=np.dtype(order + _DTYPES[kind]),
+        spacing_um=_spacing(header),
+        compressed=encoding != "raw",
+    )
+
+
+def _spacing(header: dict[str, Any]) -> Triple | None:
+    vectors = header.get("space directions")
+    if vectors is not None:
+        values = np.linalg.norm(np.asarray(vectors, dtype=np.float64), axis=-1)
+    elif "spacings" in header:
+        values = np.asarray(header["spacings"], dtype=np.float64)
+    else:
+        return None
+    if values.shape != (3,) or not np.all(np.isfinite(values) & (values > 0)):
+        return None
+    a, d, m = (float(v) for v in values)
+    return a, d, m
+
+
+def open_allen_ccf(
+    annotation: str | Path,
+    structure_graph: str | Path,
+    *,
+    resolution_um: float | Sequence[float] | None = None,
+    progress: Progress | None = None,
+    cancel: Event | None = None,
+) -> Atlas:
+    """Open Allen's annotation volume with its ontology.
+
+    The first time, the volume is decoded into the cache (progress is told in bytes); after that,
+    opening reads no voxel.
+
+    Parameters
+    ----------
+    annotation : str or Path
+        An NRRD file in Allen's axis order (AP, DV, ML).
+    structure_graph : str or Path
+        The structure graph JSON, with or without the API's envelope.
+    resolution_um : float or 3 floats, optional
+        Voxel size, where the file's header has none.
+    progress : callable, optional
+        Called with the bytes decoded and their total.
+    cancel : threading.Event, optional
+        Ends the decoding when it is set; nothing is kept of it.
+
+    Raises
+    ------
+    AtlasNotFoundError
+        If a file does not exist.
+    FormatError
+        If a file is not what it should be.
+    TaskCancelled
+        If `cancel` was set.
+    """
+    volume, graph = Path(annotation).expanduser(), Path(structure_graph).expanduser()
+    for path in (volume, graph):
+        if not path.is_file():
+            raise AtlasNotFoundError(f"{path} is not a file; check the path.")
+    ontology = parse_structure_graph(graph.read_bytes(), str(graph))
+    with volume.open("rb") as file:
+        header = read_nrrd_header(file, str(volume))
+        stated = header.spacing_um if resolution_um is None else resolution_triple(resolution_um)
+        if stated is None:
+            raise FormatError(f"{volume} does not say its voxel size; give resolution_um.")
+        at = file.tell()
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(at)
+        size = "x".join(f"{s:g}" for s in stated)
+        target = cache_folder("ccf") / f"{digest[:32]}-{size}um.ome.zarr"
+        if not target.exists():
+            _decode(file, header, stated, target, str(volume), progress, cancel)
+    store = open_store(target)
+    pyramid = read_ome_zarr(store, "").pyramid
+    return Atlas(
+        name=volume.name.removesuffix(".nrrd"),
+        ontology=ontology,
+        annotation=pyramid,
+        space=SPACE,
+        resolution_um=stated,
+        metadata=MappingProxyType(
+            {"annotation": str(volume), "structure_graph": str(graph), "sha256": digest}
+        ),
+        statistics=statistics_files(store, "", pyramid, SPACE),
+    )
+
+
+def _decode(
+    file: IO[bytes],
+    header: NrrdHeader,
+    scale_um: Triple,
+    target: Path,
+    where: str,
+    progress: Progress | None,
+    cancel: Event | None,
+) -> None:
+    """Decode an NRRD into a pyramid of every 1st, 2nd, 4th ... voxel."""
+    with _scratch_file(target.parent, header) as flat:
+        _decode_stream(file, header, flat, where, progress, cancel)
+        volume = flat.reshape(header.shape, order="F")
+        factors = [1]
+        while max(header.shape) // factors[-1] > _COARSEST_SIDE:
+            factors.append(factors[-1] * 2)
+        levels = [da.from_array(volume[::f, ::f, ::f], chunks=(128, 128, 128)) for f in factors]
+        scales = [(scale_um[0] * f, scale_um[1] * f, scale_um[2] * f) for f in factors]
+        # Another process may decode the same file meanwhile; its result is as good as ours.
+        with suppress(FileExistsError):
+            write_ome_zarr(
+                target, levels, scales, space=SPACE, chunks=(128, 128, 128), name="annotation"
+            )
+
+
+@contextmanager
+def _scratch_file(folder: Path, header: NrrdHeader) -> Iterator[np.memmap[Any, Any]]:
+    """Give a flat array on disk, so that a 10 um volume needs no 5 GB of memory."""
+    scratch = Path(tempfile.mkdtemp(dir=folder, prefix=".decoding-"))
+    try:
+        yield np.memmap(
+            scratch / "flat", dtype=header.dtype, mode="w+", shape=(int(np.prod(header.shape)),)
+        )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _decode_stream(
+    file: IO[bytes],
+    header: NrrdHeader,
+    flat: np.memmap[Any, Any],
+    where: str,
+    progress: Progress | None,
+    cancel: Event | None,
+) -> None:
+    source: Any = gzip.GzipFile(fileobj=file) if header.compressed else file
+    done, total = 0, flat.nbytes
+    raw = flat.view(np.uint8)
+    try:
+        while done < total:
+            if cancel is not None and cancel.is_set():
+                raise TaskCancelled("opening was cancelled; nothing was kept.")
+            piece = source.read(min(_SLAB_BYTES, total - done))
+            if not piece:
+                raise FormatError(f"{where} ends after {done} of {total} bytes; copy it again.")
+            raw[done : done + len(piece)] = np.frombuffer(piece, dtype=np.uint8)
+            done += len(piece)
+            if progress is not None:
+                progress(done, total)
+        # Reading to the end makes gzip compare its checksum.
+        if source.read(1):
+            raise FormatError(f"{where} holds more voxels than its header says.")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise FormatError(f"{where} is damaged ({error}); copy it again.") from error

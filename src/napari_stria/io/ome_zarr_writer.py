@@ -1,0 +1,191 @@
+"""Write volumes as OME-Zarr 0.5 pyramids, laid out as BrainGlobe's version 3 stores.
+
+The group's metadata is built with ngff-zarr's model. The arrays are written with zarr-python,
+because ngff-zarr cuts the chunk shape of a level to the level's size, which BrainGlobe does not.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import zarr
+from ngff_zarr.rfc4 import AnatomicalOrientation, AnatomicalOrientationValues
+from ngff_zarr.v04.zarr_metadata import Axis, Dataset, Scale, Translation
+from ngff_zarr.v05.zarr_metadata import Metadata
+from zarr.codecs import BytesCodec, ZstdCodec
+
+from napari_stria.core.space import DIRECTIONS, Triple, checked_space
+from napari_stria.errors import CoordinateError
+
+AXES: tuple[Literal["z", "y", "x"], ...] = ("z", "y", "x")
+_UM_PER_MM = 1000.0
+
+
+def write_ome_zarr(
+    path: Path,
+    levels: Sequence[npt.NDArray[Any] | da.Array],
+    scales_um: Sequence[Triple],
+    *,
+    space: str = "asr",
+    chunks: tuple[int, int, int] = (64, 64, 64),
+    name: str,
+    translations_um: Sequence[Triple] | None = None,
+) -> None:
+    """Write a pyramid; the store appears under its name only once it is complete.
+
+    Parameters
+    ----------
+    path : Path
+        The store to create, e.g. ``annotations_compressed.ome.zarr``; its parent is created too.
+    levels : sequence of (AP, DV, ML) arrays
+        The finest first, written as ``s0``, ``s1`` ... Dask arrays are computed chunk by chunk.
+    scales_um : sequence of 3 floats
+        Voxel size of each level in um.
+    space : str
+        Where each axis starts, e.g. ``asr``: anterior, superior, right.
+    chunks : tuple of int
+        Chunk shape of every level. Chunks that hold only zeros are not stored.
+    name : str
+        Name of the image in the metadata.
+    translations_um : sequence of 3 floats, optional
+        Centre of each level's first voxel relative to that of the finest, in um. By default
+        ``(scale - finest scale) / 2``: the outer corners of all levels coincide.
+
+    Raises
+    ------
+    FileExistsError
+        If `path` exists; it is left as it is.
+    CoordinateError
+        If the numbers of levels, scales and translations differ, a level has not three axes, or
+        `space` is no space.
+
+    Notes
+    -----
+    The format is OME-Zarr 0.5 (https://ngff.openmicroscopy.org/0.5) with the anatomical
+    orientations of its RFC-4, in zarr v3 without sharding.
+    """
+    if translations_um is None:
+        translations_um = [_corner_translation(scale, scales_um[0]) for scale in scales_um]
+    _check(levels, scales_um, translations_um)
+    metadata = _multiscale_metadata(name, checked_space(space), scales_um, translations_um)
+    with _complete_or_absent(Path(path)) as folder:
+        attributes = {"ome": {"version": "0.5", "multiscales": [metadata]}}
+        group = zarr.create_group(folder, zarr_format=3, attributes=attributes)
+        for index, level in enumerate(levels):
+            _write_level(group, f"s{index}", level, chunks)
+
+
+def _corner_translation(scale: Triple, finest: Triple) -> Triple:
+    z, y, x = ((own - first) / 2 for own, first in zip(scale, finest, strict=True))
+    return z, y, x
+
+
+def _check(levels: Sequence[Any], scales: Sequence[Any], translations: Sequence[Any]) -> None:
+    if not len(levels) == len(scales) == len(translations) or not levels:
+        raise CoordinateError(
+            f"{len(levels)} levels need as many scales and translations, at least one; "
+            f"there are {len(scales)} and {len(translations)}."
+        )
+    for level in levels:
+        if level.ndim != 3:
+            raise CoordinateError(f"a level has 3 axes (AP, DV, ML), not the shape {level.shape}.")
+
+
+def _multiscale_metadata(
+    name: str, space: str, scales_um: Sequence[Triple], translations_um: Sequence[Triple]
+) -> dict[str, Any]:
+    axes = [
+        Axis(
+            name=axis,
+            type="space",
+            unit="millimeter",
+            orientation=AnatomicalOrientation(
+                value=AnatomicalOrientationValues(DIRECTIONS[letter])
+            ),
+        )
+        for axis, letter in zip(AXES, space, strict=True)
+    ]
+    datasets = [
+        # The order matters: a reader applies scale, then translation.
+        Dataset(f"s{index}", [Scale(_millimetres(scale)), Translation(_millimetres(shift))])
+        for index, (scale, shift) in enumerate(zip(scales_um, translations_um, strict=True))
+    ]
+    model = Metadata(axes=axes, datasets=datasets, coordinateTransformations=None, name=name)
+    fields = ("name", "axes", "datasets")
+    return {field: _plain(value) for field, value in asdict(model).items() if field in fields}
+
+
+def _millimetres(values_um: Triple) -> list[float]:
+    return [float(value) / _UM_PER_MM for value in values_um]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it: enumerations as their text, no empty fields."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, AnatomicalOrientationValues) else value
+
+
+def _write_level(
+    group: zarr.Group,
+    path: str,
+    level: npt.NDArray[Any] | da.Array,
+    chunks: tuple[int, int, int],
+) -> None:
+    target = group.create_array(
+        path,
+        shape=level.shape,
+        dtype=np.dtype(level.dtype).newbyteorder("="),
+        chunks=chunks,
+        serializer=BytesCodec(endian="little"),
+        compressors=ZstdCodec(level=0, checksum=False),
+        fill_value=0,
+        dimension_names=AXES,
+        config={"write_empty_chunks": False},
+    )
+    if isinstance(level, da.Array):
+        # Whole chunks, so that two workers never write to the same one and each is made once.
+        da.store(level.rechunk(chunks), cast("Any", target), lock=False)
+    else:
+        target[...] = level
+
+
+@contextmanager
+def _complete_or_absent(path: Path) -> Iterator[Path]:
+    """Yield a folder beside `path` that takes its name at the end, or vanishes on an error."""
+    _refuse_existing(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        yield partial
+        _publish(partial, path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _publish(partial: Path, path: Path) -> None:
+    # Renaming would quietly replace an empty folder made in the meantime, and fails on a full one.
+    _refuse_existing(path)
+    try:
+        partial.rename(path)
+    except OSError:
+        _refuse_existing(path)
+        raise
+
+
+def _refuse_existing(path: Path) -> None:
+    if os.path.lexists(path):
+        raise FileExistsError(f"{path} exists already; remove it or choose another name.")

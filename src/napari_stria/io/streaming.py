@@ -1,0 +1,429 @@
+"""Pyramids whose reads never wait: what is not there yet comes from a coarser level.
+
+A viewer reads slices as it pleases, on the GUI thread. Each read copies the chunks that are
+decoded already, fills the gaps from the finest coarser level that is, and asks a pool of threads
+for the missing chunks; when they arrive, `changed` is emitted and the viewer reads again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import Signal
+
+from napari_stria.core.pyramid import (
+    BlockIndex,
+    Box,
+    Level,
+    Multiscale,
+    block_box,
+    blocks_of_box,
+    normalized_key,
+    overlap,
+)
+from napari_stria.errors import StreamingArrayError
+from napari_stria.io.cache import ChunkCache
+from napari_stria.io.chunk_pool import ChunkPool
+
+_EMPTY = np.zeros(0, dtype=np.uint8)
+_RETRY_AFTER_S = 20.0
+# An atlas and its template are on screen together: what one shows may fill half of the cache.
+_VIEW_SHARE = 0.5
+_numbers = itertools.count()
+
+Key = tuple[int, int, BlockIndex]
+Remap = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+
+
+class ProgressivePyramid:
+    """A pyramid for display, read without waiting.
+
+    Parameters
+    ----------
+    source : Multiscale
+        Where the chunks come from.
+    cache : ChunkCache
+        Where decoded chunks are kept; may be shared by many pyramids.
+    pool : ChunkPool
+        Who fetches them; may be shared too.
+    remap : callable, optional
+        Applied to each chunk after it was read; must keep its shape and give zero for zero.
+    dtype : dtype, optional
+        What `remap` returns; default is the source's.
+
+    Attributes
+    ----------
+    levels : tuple of StreamedLevel
+        What a viewer is given, the finest first.
+    changed : Signal(int)
+        A chunk of a level arrived. Emitted in a worker thread.
+    failed : Signal(Exception)
+        A chunk could not be read. Emitted in a worker thread, once for each kind of error until
+        `retry`, or until all that failed has arrived.
+    """
+
+    changed = Signal(int)
+    failed = Signal(Exception)
+
+    def __init__(
+        self,
+        source: Multiscale,
+        *,
+        cache: ChunkCache,
+        pool: ChunkPool,
+        remap: Remap | None = None,
+        dtype: npt.DTypeLike | None = None,
+    ) -> None:
+        self.source = source
+        self.dtype = np.dtype(dtype or source.levels[0].dtype)
+        self._remap = remap
+        self._cache = cache
+        self._pool = pool
+        self._number = next(_numbers)
+        self._lock = threading.Lock()
+        self._failures: dict[Key, float] = {}
+        self._reported: set[str] = set()
+        self._last_level: int | None = None
+        self._closed = False
+        shapes = padded_shapes(source.levels)
+        self.levels = tuple(StreamedLevel(self, i, shape) for i, shape in enumerate(shapes))
+
+    # -- reading ---------------------------------------------------------------
+
+    def read(self, number: int, box: Box) -> npt.NDArray[Any]:
+        """Return a box of a level at once, as good as it is known, and ask for the rest."""
+        served = self._affordable_level(number, box)
+        self._request(served, self._box_at(number, box, served))
+        return self._assemble(number, box)
+
+    def sample(self, point_um: Sequence[float]) -> tuple[Any, int] | None:
+        """Return the value at a point of the finest level that is decoded there, and its number.
+
+        None outside the volume, or if nothing is decoded there yet.
+        """
+        for number, level in enumerate(self.source.levels):
+            index, inside = level.grid.index_of(point_um)
+            if not inside:
+                return None
+            chunk = self._cache.get(self._key_of_voxel(number, index))
+            if chunk is not None:
+                local = tuple(int(i) % c for i, c in zip(index, level.reader.chunk_shape))
+                return (self.dtype.type(0) if chunk.size == 0 else chunk[local]), number
+        return None
+
+    def fetch_at(self, point_um: Sequence[float], number: int = 0) -> None:
+        """Ask for the one chunk of a level that holds a point; `changed` tells when it is there.
+
+        A later call replaces an earlier one that has not started.
+        """
+        index, inside = self.source.levels[number].grid.index_of(point_um)
+        key = self._key_of_voxel(number, index)
+        jobs = [(key, self._job(key))] if inside and key not in self._cache else []
+        self._pool.request((self._number, "point"), jobs)
+
+    def knows(self, point_um: Sequence[float], number: int = 0) -> bool:
+        """Tell whether the chunk of a level that holds a point is decoded (or lies outside)."""
+        index, inside = self.source.levels[number].grid.index_of(point_um)
+        return not inside or self._key_of_voxel(number, index) in self._cache
+
+    def has_failed(self, point_um: Sequence[float], number: int = 0) -> bool:
+        """Tell whether the chunk that holds a point could not be read lately."""
+        index, _ = self.source.levels[number].grid.index_of(point_um)
+        return self._recently_failed(self._key_of_voxel(number, index))
+
+    def retry(self) -> None:
+        """Forget failures, so that the next read asks for those chunks again."""
+        with self._lock:
+            self._failures.clear()
+            self._reported.clear()
+
+    def close(self) -> None:
+        """Cancel what is queued, drop the decoded chunks and take no more."""
+        with self._lock:
+            self._closed = True
+        self._pool.cancel(lambda slot: isinstance(slot, tuple) and slot[0] == self._number)
+        self._cache.drop(lambda key: isinstance(key, tuple) and key[0] == self._number)
+
+    @property
+    def coarsest(self) -> int:
+        """Number of the coarsest level."""
+        return len(self.source.levels) - 1
+
+    def cached_coarsest(self) -> Iterable[npt.NDArray[Any]]:
+        """Yield the decoded chunks of the coarsest level that are not empty."""
+        level = self.source.levels[self.coarsest]
+        for index in blocks_of_box(_whole(level.shape), level.reader.chunk_shape):
+            chunk = self._cache.get((self._number, self.coarsest, index))
+            if chunk is not None and chunk.size:
+                yield chunk
+
+    # -- assembling ---------------------------------------------------------------
+
+    def _assemble(self, number: int, box: Box) -> npt.NDArray[Any]:
+        level = self.source.levels[number]
+        out = np.zeros([s.stop - s.start for s in box], dtype=self.dtype)
+        inner = _clipped(box, level.shape)
+        gaps = []
+        for index in blocks_of_box(inner, level.reader.chunk_shape):
+            block = block_box(index, level.reader.chunk_shape, level.shape)
+            target, part = overlap(box, block)
+            chunk = self._cache.get((self._number, number, index))
+            if chunk is None:
+                gaps.append(target)
+            elif chunk.size:
+                out[target] = chunk[part]
+        if gaps and number < self.coarsest:
+            self._fill(out, gaps, number, box)
+        return out
+
+    def _fill(self, out: npt.NDArray[Any], gaps: list[Box], number: int, box: Box) -> None:
+        """Fill gaps with the nearest voxels of the next level, itself filled from the next."""
+        lows = [min(g[axis].start for g in gaps) for axis in range(3)]
+        highs = [max(g[axis].stop for g in gaps) for axis in range(3)]
+        needed = tuple(
+            slice(s.start + lo, s.start + hi) for s, lo, hi in zip(box, lows, highs, strict=True)
+        )
+        maps = self._index_maps(number, needed, number + 1)
+        coarse_box = tuple(slice(int(m[0]), int(m[-1]) + 1) for m in maps)
+        coarse = self._assemble(number + 1, coarse_box)
+        local = [m - m[0] for m in maps]
+        for gap in gaps:
+            picked = [
+                m[g.start - lo : g.stop - lo] for m, g, lo in zip(local, gap, lows, strict=True)
+            ]
+            out[gap] = coarse[np.ix_(*picked)]
+
+    def _index_maps(self, number: int, box: Box, other: int) -> list[npt.NDArray[np.intp]]:
+        """Return, for each axis, the indices of another level under a box's voxel centres."""
+        a, b = self.source.levels[number], self.source.levels[other]
+        maps = []
+        for axis, s in enumerate(box):
+            center = a.origin_um[axis] + (np.arange(s.start, s.stop) + 0.5) * a.scale_um[axis]
+            index = np.floor((center - b.origin_um[axis]) / b.scale_um[axis])
+            maps.append(np.clip(index, 0, b.shape[axis] - 1).astype(np.intp))
+        return maps
+
+    def _box_at(self, number: int, box: Box, other: int) -> Box:
+        if other == number:
+            return box
+        clipped = _clipped(box, self.source.levels[number].shape)
+        if any(s.stop <= s.start for s in clipped):
+            return tuple(slice(0, 0) for _ in box)
+        maps = self._index_maps(number, clipped, other)
+        return tuple(slice(int(m[0]), int(m[-1]) + 1) for m in maps)
+
+    # -- asking ---------------------------------------------------------------
+
+    def _affordable_level(self, number: int, box: Box) -> int:
+        """Return the finest level from `number` on whose chunks for a box fit the cache."""
+        for candidate in range(number, self.coarsest):
+            level = self.source.levels[candidate]
+            at = _clipped(self._box_at(number, box, candidate), level.shape)
+            chunks = math.prod(
+                -(-s.stop // c) - s.start // c
+                for s, c in zip(at, level.reader.chunk_shape, strict=True)
+            )
+            chunk_bytes = math.prod(level.reader.chunk_shape) * self.dtype.itemsize
+            if chunks * chunk_bytes <= self._cache.max_bytes * _VIEW_SHARE:
+                return candidate
+        return self.coarsest
+
+    def _request(self, number: int, box: Box) -> None:
+        if self._closed:
+            return
+        keys = self._keys(number, box)
+        if number != self.coarsest:
+            # First the coarse chunks under the view, so that there is a picture soon.
+            keys = [*self._keys(self.coarsest, self._box_at(number, box, self.coarsest)), *keys]
+        if number != self.coarsest or self._last_level == self.coarsest:
+            # A viewer reads the coarsest level for its thumbnail after every plane; only two such
+            # reads in a row mean that it shows nothing finer any more.
+            for other in range(len(self.source.levels)):
+                if other != number:
+                    self._pool.request((self._number, other), [])
+                    self._cache.pin((self._number, other), [])
+        self._last_level = number
+        self._cache.pin((self._number, number), keys)
+        wanted = [k for k in keys if k not in self._cache and not self._recently_failed(k)]
+        self._pool.request((self._number, number), [(key, self._job(key)) for key in wanted])
+
+    def _keys(self, number: int, box: Box) -> list[Key]:
+        """Return the chunks of a level that a box crosses, those in its middle first."""
+        level = self.source.levels[number]
+        inner = _clipped(box, level.shape)
+        center = [(s.start + s.stop) / 2 for s in inner]
+        chunk = level.reader.chunk_shape
+
+        def distance(index: BlockIndex) -> float:
+            return math.fsum(
+                ((i + 0.5) * c - m) ** 2 for i, c, m in zip(index, chunk, center, strict=True)
+            )
+
+        return [
+            (self._number, number, index)
+            for index in sorted(blocks_of_box(inner, chunk), key=distance)
+        ]
+
+    def _recently_failed(self, key: Key) -> bool:
+        with self._lock:
+            when = self._failures.get(key)
+        return when is not None and time.monotonic() - when < _RETRY_AFTER_S
+
+    def _key_of_voxel(self, number: int, index: npt.NDArray[np.int64]) -> Key:
+        chunk = self.source.levels[number].reader.chunk_shape
+        return self._number, number, tuple(int(i) // c for i, c in zip(index, chunk, strict=True))
+
+    def _job(self, key: Key) -> Callable[[], None]:
+        return lambda: self._load(key)
+
+    def _load(self, key: Key) -> None:
+        """Fetch one chunk in a worker thread; a failure is kept and told, never raised."""
+        _, number, index = key
+        if self._closed or key in self._cache:
+            return
+        try:
+            block = self.source.levels[number].reader.read_block(index)
+            if block is None or not block.any():
+                chunk = _EMPTY
+            else:
+                chunk = block if self._remap is None else self._remap(block)
+        except Exception as error:  # noqa: BLE001  (whatever a reader raises is told)
+            if self._closed:
+                return
+            with self._lock:
+                self._failures[key] = time.monotonic()
+                told = type(error).__name__ in self._reported
+                self._reported.add(type(error).__name__)
+            if not told:
+                self.failed.emit(error)
+            self.changed.emit(number)
+            return
+        with self._lock:
+            if self._closed:
+                return
+            self._cache.put(key, chunk)
+            self._failures.pop(key, None)
+            if not self._failures:
+                self._reported.clear()
+        self.changed.emit(number)
+
+
+def _whole(shape: Sequence[int]) -> Box:
+    return tuple(slice(0, n) for n in shape)
+
+
+def _clipped(box: Box, shape: Sequence[int]) -> Box:
+    return tuple(
+        slice(min(s.start, n), max(min(s.start, n), min(s.stop, n)))
+        for s, n in zip(box, shape, strict=True)
+    )
+
+
+def padded_shapes(levels: Sequence[Level]) -> list[tuple[int, ...]]:
+    """Return level shapes whose ratios are exactly the ratios of the voxel sizes.
+
+    A viewer places a coarse level by the ratio of the shapes; where a side is odd that ratio is
+    not the true one, and the coarse picture would be stretched by up to a voxel. The extra voxels
+    are background. Where that would take more than 64 of them the true shapes are kept.
+    """
+    shapes = [list(level.shape) for level in levels]
+    for axis in range(3):
+        finest = levels[0].scale_um[axis]
+        factors = [Fraction(lv.scale_um[axis] / finest).limit_denominator(64) for lv in levels]
+        step = math.lcm(*(f.numerator for f in factors))
+        reach = max(math.ceil(s[axis] * f) for s, f in zip(shapes, factors, strict=True))
+        padded = -(-reach // step) * step
+        if padded - levels[0].shape[axis] > 64:
+            continue
+        for shape, factor in zip(shapes, factors, strict=True):
+            shape[axis] = int(padded / factor)
+    return [tuple(s) for s in shapes]
+
+
+class StreamedLevel:
+    """One level of a `ProgressivePyramid`, as a viewer sees it: an array that reads lazily.
+
+    Slicing returns a view; ``np.asarray`` of a view reads, without waiting. The whole level is
+    refused, because that would load a volume: scripts use ``atlas.annotation.levels[i].data``.
+    """
+
+    def __init__(self, pyramid: ProgressivePyramid, number: int, shape: tuple[int, ...]) -> None:
+        self.pyramid = pyramid
+        self.number = number
+        self.shape = shape
+        self.dtype = pyramid.dtype
+        self.ndim = len(shape)
+        self.size = math.prod(shape)
+
+    @property
+    def chunks(self) -> tuple[tuple[int, ...], ...]:
+        """Block sizes along each axis; the last one reaches to the padded end."""
+        level = self.pyramid.source.levels[self.number]
+        return tuple(
+            (*sizes[:-1], sizes[-1] + padded - true)
+            for sizes, padded, true in zip(level.chunks, self.shape, level.shape, strict=True)
+        )
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> StreamedView:
+        return StreamedView(self, _whole(self.shape), (False,) * self.ndim)[key]
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        raise StreamingArrayError(
+            "this layer streams and never holds a whole volume; export it, or compute "
+            "atlas.annotation.levels[i].data in Python."
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> StreamedLevel:
+        # A duplicated layer shows the same pyramid.
+        return self
+
+
+class StreamedView:
+    """A box of a streamed level; read by ``np.asarray``."""
+
+    def __init__(self, level: StreamedLevel, box: Box, dropped: tuple[bool, ...]) -> None:
+        self._level = level
+        self._box = box
+        self._dropped = dropped
+        self.dtype = level.dtype
+        self.shape = tuple(
+            s.stop - s.start for s, gone in zip(box, dropped, strict=True) if not gone
+        )
+        self.ndim = len(self.shape)
+        self.size = math.prod(self.shape)
+
+    def __getitem__(self, key: Any) -> StreamedView:
+        box, ints, steps = normalized_key(key, self.shape)
+        if any(step != 1 for step in steps):
+            raise IndexError("a streamed view is sliced with steps of 1 only")
+        inner, flags = iter(box), iter(ints)
+        new_box, new_dropped = [], []
+        for s, gone in zip(self._box, self._dropped, strict=True):
+            if gone:
+                new_box.append(s)
+                new_dropped.append(True)
+                continue
+            part = next(inner)
+            new_box.append(slice(s.start + part.start, s.start + part.stop))
+            new_dropped.append(next(flags))
+        return StreamedView(self._level, tuple(new_box), tuple(new_dropped))
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        data = self._level.pyramid.read(self._level.number, self._box)
+        data = data[tuple(0 if gone else slice(None) for gone in self._dropped)]
+        return data if dtype is None else data.astype(dtype)

@@ -1,0 +1,322 @@
+"""Stored zarr arrays, read chunk by chunk from any `Store`.
+
+The usual chunk (zarr v3, little-endian bytes, at most one compressor) is fetched and decoded here
+directly: in real atlases zarr-python's own path costs several times the decompression itself
+(`docs/performance.md`). Anything else (sharding, zarr v2, other codecs) goes through zarr-python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+import zarr.abc.store as zarr_store
+from zarr.core.buffer import Buffer, BufferPrototype
+
+from napari_stria.core.pyramid import BlockIndex, block_box
+from napari_stria.errors import CorruptDataError, FormatError
+from napari_stria.io.codecs import COMPRESSORS, decompress
+from napari_stria.io.store import Store
+
+_MAX_CHUNK_BYTES = 2 << 30
+_MAX_CHUNKS = 50_000_000
+_NUMERIC = frozenset(
+    f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)
+)
+
+
+@dataclass(frozen=True)
+class ZarrArray:
+    """One stored array; a `napari_stria.core.pyramid.BlockReader`.
+
+    Attributes
+    ----------
+    store : Store
+        Where it lies.
+    path : str
+        Its key in the store.
+    shape, chunk_shape : tuple of int
+    dtype_name : str
+        For example ``uint32``, as numpy names it.
+    compressor : str or None
+        Name of the one compressor of a plainly stored array.
+    plain : bool
+        Whether chunks can be decoded here; else zarr-python reads them.
+    chunk_prefix, separator : str
+        How chunk keys are written: ``c/0/1/2`` has the prefix ``c`` and the separator ``/``.
+    big_endian : bool
+        Byte order of a plainly stored array.
+    fill_value : float
+        Value of chunks that are not stored.
+    metadata_name : str
+        Name of the array's metadata file.
+    """
+
+    store: Store
+    path: str
+    shape: tuple[int, ...]
+    chunk_shape: tuple[int, ...]
+    dtype_name: str
+    fill_value: float | int = 0
+    plain: bool = True
+    compressor: str | None = None
+    chunk_prefix: str = "c"
+    separator: str = "/"
+    big_endian: bool = False
+    metadata_name: str = "zarr.json"
+
+    def __post_init__(self) -> None:
+        _check_size(self)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a value."""
+        return np.dtype(self.dtype_name)
+
+    def chunk_key(self, index: BlockIndex) -> str:
+        """Return the key of a chunk in the store."""
+        name = self.separator.join(
+            [*([self.chunk_prefix] if self.chunk_prefix else []), *(str(i) for i in index)]
+        )
+        return f"{self.path}/{name}"
+
+    def read_block(self, index: BlockIndex) -> npt.NDArray[Any] | None:
+        """Return a chunk cut at the array's end, None if it is not stored and the fill is 0.
+
+        Raises
+        ------
+        CorruptDataError
+            If the stored bytes are not this chunk.
+        NetworkError
+            If they cannot be fetched.
+        """
+        box = block_box(index, self.chunk_shape, self.shape)
+        cut = tuple(slice(0, s.stop - s.start) for s in box)
+        if not self.plain:
+            return self._read_by_zarr(box)
+        raw = self.store.get(self.chunk_key(index))
+        if raw is None:
+            if self.fill_value == 0:
+                return None
+            return np.full([c.stop for c in cut], self.fill_value, dtype=self.dtype)
+        return self._decoded(raw, self.chunk_key(index))[cut]
+
+    def _decoded(self, raw: bytes, key: str) -> npt.NDArray[Any]:
+        stored = self.dtype.newbyteorder(">" if self.big_endian else "<")
+        size = math.prod(self.chunk_shape) * stored.itemsize
+        try:
+            data = raw if self.compressor is None else decompress(self.compressor, raw, size)
+        except ValueError as error:
+            raise _corrupt(self.store, key, f"cannot be decompressed: {error}") from error
+        if len(data) != size:
+            raise _corrupt(self.store, key, f"has {len(data)} bytes where {size} belong")
+        out = np.frombuffer(data, dtype=stored).reshape(self.chunk_shape)
+        return out if stored == self.dtype else out.astype(self.dtype)
+
+    @cached_property
+    def _zarr(self) -> Any:
+        return zarr.open_array(store=_ZarrStore(self.store), path=self.path, mode="r")
+
+    def _read_by_zarr(self, box: tuple[slice, ...]) -> npt.NDArray[Any]:
+        try:
+            return np.asarray(self._zarr[box])
+        except OSError:
+            raise
+        except Exception as error:
+            raise _corrupt(self.store, self.path, f"cannot be decoded: {error}") from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = tuple(getattr(self, name) for name in self.__dataclass_fields__)
+        return ZarrArray, values
+
+
+def _corrupt(store: Store, key: str, what: str) -> CorruptDataError:
+    return CorruptDataError(f"the chunk {store.uri}/{key} {what}; it is damaged or not a chunk.")
+
+
+def _check_size(array: ZarrArray) -> None:
+    """Refuse shapes that would make us allocate without bound."""
+    dims = (*array.shape, *array.chunk_shape)
+    if len(array.shape) != len(array.chunk_shape) or not dims or min(dims) < 1:
+        raise FormatError(
+            f"{array.path} declares the shape {array.shape} in chunks "
+            f"{array.chunk_shape}, which cannot be; the store is damaged."
+        )
+    chunk_bytes = math.prod(array.chunk_shape) * array.dtype.itemsize
+    chunks = math.prod(-(-n // c) for n, c in zip(array.shape, array.chunk_shape, strict=True))
+    if chunk_bytes > _MAX_CHUNK_BYTES or chunks > _MAX_CHUNKS:
+        raise FormatError(
+            f"{array.path} declares {chunks} chunks of {chunk_bytes} bytes, "
+            "more than this package reads; the store is damaged or not an atlas."
+        )
+
+
+def read_json(store: Store, key: str) -> dict[str, Any] | None:
+    """Return a JSON object of a store, None if the key does not exist.
+
+    Raises
+    ------
+    FormatError
+        If the bytes are not a JSON object (an HTML error page, for example).
+    """
+    raw = store.get(key)
+    if raw is None:
+        return None
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{store.uri}/{key} is not JSON; check the address.") from error
+    if not isinstance(value, dict):
+        raise FormatError(f"{store.uri}/{key} is not a JSON object; check the address.")
+    return value
+
+
+def read_array(store: Store, path: str) -> ZarrArray:
+    """Read an array's metadata; no chunk is touched.
+
+    Raises
+    ------
+    FormatError
+        If there is no zarr array of numbers at the path.
+    """
+    meta = read_json(store, f"{path}/zarr.json")
+    if meta is None:
+        meta = read_json(store, f"{path}/.zarray")
+        if meta is None:
+            raise FormatError(f"{store.uri}/{path} is not a zarr array (it has no zarr.json).")
+        return _v2_array(store, path, meta)
+    try:
+        return _v3_array(store, path, meta)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"{store.uri}/{path}/zarr.json is incomplete: {error!r}.") from error
+
+
+def _v3_array(store: Store, path: str, meta: dict[str, Any]) -> ZarrArray:
+    dtype = meta["data_type"]
+    if dtype not in _NUMERIC:
+        raise FormatError(f"{store.uri}/{path} holds {dtype!r}, not numbers.")
+    if meta["chunk_grid"]["name"] != "regular":
+        raise FormatError(f"{store.uri}/{path} has an irregular chunk grid, which is not read.")
+    codecs = [(c["name"], c.get("configuration") or {}) for c in meta["codecs"]]
+    names = [name for name, _ in codecs]
+    plain = names[:1] == ["bytes"] and (
+        len(names) == 1 or (len(names) == 2 and names[1] in COMPRESSORS)
+    )
+    encoding = meta.get("chunk_key_encoding", {"name": "default"})
+    default = encoding["name"] == "default"
+    separator = encoding.get("configuration", {}).get("separator", "/" if default else ".")
+    endian = codecs[0][1].get("endian", "little") if plain else "little"
+    return ZarrArray(
+        store=store,
+        path=path,
+        shape=tuple(int(n) for n in meta["shape"]),
+        chunk_shape=tuple(int(n) for n in meta["chunk_grid"]["configuration"]["chunk_shape"]),
+        dtype_name=dtype,
+        fill_value=_fill_value(meta.get("fill_value"), dtype),
+        plain=plain,
+        compressor=names[1] if plain and len(names) == 2 else None,
+        chunk_prefix="c" if default else "",
+        separator=str(separator),
+        big_endian=endian == "big",
+    )
+
+
+def _fill_value(value: Any, dtype: str) -> float | int:
+    """Return a fill value; whole numbers stay exact, and zarr writes NaN and infinity as text."""
+    if value is None or value is False:
+        return 0
+    return float(value) if dtype.startswith("float") else int(value)
+
+
+def _v2_array(store: Store, path: str, meta: dict[str, Any]) -> ZarrArray:
+    try:
+        dtype = np.dtype(meta["dtype"])
+        return ZarrArray(
+            store=store,
+            path=path,
+            shape=tuple(int(n) for n in meta["shape"]),
+            chunk_shape=tuple(int(n) for n in meta["chunks"]),
+            dtype_name=dtype.newbyteorder("=").name,
+            fill_value=_fill_value(meta.get("fill_value"), dtype.name),
+            plain=False,
+            metadata_name=".zarray",
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"{store.uri}/{path}/.zarray is incomplete: {error!r}.") from error
+
+
+class _ZarrStore(zarr_store.Store):
+    """Lets zarr-python read from a `Store`; our store blocks, so each call has a thread."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(read_only=True)
+        self._source = store
+
+    supports_writes = False
+    supports_deletes = False
+    supports_listing = False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ZarrStore) and other._source == self._source
+
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype,
+        byte_range: zarr_store.ByteRequest | None = None,
+    ) -> Buffer | None:
+        data = await asyncio.to_thread(self._source.get, key)
+        if data is None:
+            return None
+        if not data:
+            # zarr-python takes an empty object for a chunk of fill values.
+            raise _corrupt(self._source, key, "is empty")
+        return prototype.buffer.from_bytes(_ranged(data, byte_range))
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, zarr_store.ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        return [await self.get(key, prototype, wanted) for key, wanted in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        return await asyncio.to_thread(self._source.get, key) is not None
+
+    async def set(self, key: str, value: Buffer) -> None:  # noqa: ARG002
+        raise PermissionError("an atlas is never written to")
+
+    async def delete(self, key: str) -> None:  # noqa: ARG002
+        raise PermissionError("an atlas is never written to")
+
+    async def list(self) -> AsyncIterator[str]:
+        raise PermissionError("an atlas's keys are not listed")
+        yield ""
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:  # noqa: ARG002
+        raise PermissionError("an atlas's keys are not listed")
+        yield ""
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:  # noqa: ARG002
+        raise PermissionError("an atlas's keys are not listed")
+        yield ""
+
+
+def _ranged(data: bytes, wanted: zarr_store.ByteRequest | None) -> bytes:
+    if isinstance(wanted, zarr_store.RangeByteRequest):
+        return data[wanted.start : wanted.end]
+    if isinstance(wanted, zarr_store.OffsetByteRequest):
+        return data[wanted.offset :]
+    if isinstance(wanted, zarr_store.SuffixByteRequest):
+        return data[-wanted.suffix :]
+    return data

@@ -1,0 +1,1 @@
+"""Evented state and the controllers that change it: no Qt, no napari."""

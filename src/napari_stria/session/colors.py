@@ -1,0 +1,46 @@
+"""The colour table that shows a selection: one row a display index, no voxel touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_stria.core.ontology import Ontology
+
+DIMMED_ALPHA = 0.25
+UNLISTED_RGB = (255, 0, 255)
+
+
+def resolve_color_table(
+    ontology: Ontology, selected: Iterable[int], hidden: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
+    """Return the colours of the display indices of `LabelLookup.to_index`.
+
+    Parameters
+    ----------
+    ontology : Ontology
+        N regions.
+    selected : iterable of int
+        Pre-order positions; they and their descendants stand out and the rest is dimmed. Empty:
+        nothing is dimmed.
+    hidden : (N,) bool ndarray
+        Regions whose own voxels are not shown.
+
+    Returns
+    -------
+    (N + 2, 4) float32 ndarray
+        RGBA from 0 to 1. Row 0 is background, row N + 1 the labels that the ontology lacks.
+    """
+    n = len(ontology)
+    table = np.zeros((n + 2, 4), dtype=np.float32)
+    table[1 : n + 1, :3] = ontology.rgb / np.float32(255)
+    table[n + 1, :3] = np.array(UNLISTED_RGB, dtype=np.float32) / 255
+    chosen = np.zeros(n, dtype=bool)
+    for position in selected:
+        chosen[position : ontology.subtree_ends[position]] = True
+    table[1 : n + 1, 3] = np.where(chosen | ~chosen.any(), 1.0, DIMMED_ALPHA)
+    table[n + 1, 3] = 1.0
+    table[1 : n + 1, 3][hidden] = 0.0
+    return table

@@ -1,0 +1,1 @@
+"""Where the session meets napari: layers, mouse, menus and the dock."""

@@ -1,0 +1,129 @@
+"""One viewer's atlas: its session and what shows it; found again by the viewer."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from napari_stria.core.space import midplane_index
+from napari_stria.io.cache import ChunkCache
+from napari_stria.io.chunk_pool import ChunkPool
+from napari_stria.session.atlas_session import AtlasSession
+from napari_stria.viewer.layers import AtlasLayers
+from napari_stria.viewer.pointing import Pointing, center_of_region
+from napari_stria.viewer.settings import stria_settings
+from napari_stria.widgets._tasks import QtTasks
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_stria.core.atlas import Atlas
+
+# Shared by all viewers: one bound on memory, one set of threads.
+_shared: dict[str, Any] = {}
+
+
+def shared_cache() -> ChunkCache:
+    """Return the cache of decoded chunks, at the size that the settings say."""
+    size = stria_settings().cache_mb * 2**20
+    cache: ChunkCache = _shared.setdefault("cache", ChunkCache(size))
+    if cache.max_bytes != size:
+        cache.resize(size)
+    return cache
+
+
+def shared_pool() -> ChunkPool:
+    """Return the threads that fetch chunks."""
+    pool: ChunkPool = _shared.setdefault("pool", ChunkPool(stria_settings().workers))
+    pool.workers = stria_settings().workers
+    return pool
+
+
+class AtlasController:
+    """Holds a viewer's session together with its layers and mouse.
+
+    Use `controller_of` to get a viewer's; it lives as long as the viewer.
+    """
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        self.tasks = QtTasks()
+        self.session = AtlasSession(self.tasks, shared_cache(), shared_pool())
+        self._viewer = weakref.ref(viewer)
+        self._layers = AtlasLayers(viewer, self.session)
+        self._pointing = Pointing(viewer, self.session, self._layers)
+        self._wanted: int | None = None
+        self.session.table_changed.connect(self._on_table)
+        self.session.selection_changed.connect(self._forget_wanted)
+
+    def go_to(self, position: int) -> None:
+        """Move the viewer to a region, as soon as the table says where it lies."""
+        self._wanted = position
+        if self.session.table is None:
+            self.session.start_table()
+        else:
+            self._go()
+
+    def _on_table(self, _news: object) -> None:
+        if self._wanted is not None and self.session.table is not None:
+            self._go()
+
+    def _forget_wanted(self, selected: tuple[int, ...]) -> None:
+        if self._wanted not in selected:
+            self._wanted = None
+
+    def _go(self) -> None:
+        viewer, session = self._viewer(), self.session
+        position, self._wanted = self._wanted, None
+        if viewer is None or session.atlas is None or session.table is None or position is None:
+            return
+        grid = session.atlas.annotation.levels[0].grid
+        midline = grid.origin_um[2] + midplane_index(grid.shape[2]) * grid.scale_um[2]
+        center = center_of_region(session.table.iloc[position], midline)
+        if center is None:
+            acronym = session.atlas.ontology.at(position).acronym
+            session.message.emit(f"{acronym} has no voxels in this atlas; pick another region.")
+            return
+        offset = viewer.dims.ndim - 3
+        viewer.dims.set_point([offset, offset + 1, offset + 2], list(center))
+
+    def close(self) -> None:
+        """End downloads and counting; called when the viewer is gone."""
+        self._layers.close()
+        self._pointing.close()
+        self.session.close()
+        self.tasks.close()
+
+
+_controllers: list[tuple[weakref.ref[Any], AtlasController]] = []
+
+
+def controller_of(viewer: napari.Viewer) -> AtlasController:
+    """Return the controller of a viewer, made when it is first asked for."""
+    # napari hands its plugins a proxy; one viewer must not get two sessions.
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    for reference, controller in _controllers:
+        if reference() is viewer:
+            return controller
+    controller = AtlasController(viewer)
+    _controllers.append((weakref.ref(viewer), controller))
+    return controller
+
+
+def add_atlas(viewer: napari.Viewer, atlas: Atlas) -> AtlasSession:
+    """Show an opened atlas in a viewer, streaming; return its session.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        An atlas that it showed before is replaced.
+    atlas : Atlas
+        From `open_atlas`, `open_allen_ccf` or `atlas_from_array`.
+
+    Returns
+    -------
+    AtlasSession
+        Select, hide and read out regions through it; the *Atlas* dock does the same.
+    """
+    session = controller_of(viewer).session
+    session.show(atlas)
+    return session

@@ -1,0 +1,37 @@
+"""The plugin's page in napari's Preferences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari.settings import get_plugin_settings
+
+_PLUGIN = "napari-stria"
+
+
+@dataclass(frozen=True)
+class StriaSettings:
+    """What the user set, as declared in ``napari.yaml``.
+
+    Attributes
+    ----------
+    cache_mb : int
+        Bound of the decoded chunks kept in memory.
+    workers : int
+        Threads that fetch and decode.
+    root : str
+        Where atlases are looked up first; empty for BrainGlobe's public bucket.
+    """
+
+    cache_mb: int = 1024
+    workers: int = 8
+    root: str = ""
+
+
+def stria_settings() -> StriaSettings:
+    """Return the present settings; the defaults where napari does not know the plugin."""
+    try:
+        found = get_plugin_settings(_PLUGIN).streaming
+    except (KeyError, AttributeError):
+        return StriaSettings()
+    return StriaSettings(int(found.cache_mb), int(found.workers), str(found.root or ""))

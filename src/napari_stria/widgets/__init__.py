@@ -1,0 +1,1 @@
+"""Docks and forms: Qt through qtpy alone, no napari."""

@@ -1,0 +1,212 @@
+"""The regions of an atlas as a Qt tree, and the filter that a search puts on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import QAbstractItemModel, QModelIndex, QObject, Qt
+from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+
+from napari_stria.core.ontology import Ontology, Structure
+from napari_stria.session.readout import PATH_SEPARATOR, region_path
+from napari_stria.widgets._qt import Signal
+
+POSITION_ROLE = int(Qt.ItemDataRole.UserRole) + 1
+ACRONYM, NAME = 0, 1
+_HEADERS = ("Region", "Name")
+_SWATCH_PX = 12
+_NO_INDEX = QModelIndex()
+
+_Role = Qt.ItemDataRole
+_States = npt.NDArray[np.int8]
+_STATES = (Qt.CheckState.Unchecked, Qt.CheckState.PartiallyChecked, Qt.CheckState.Checked)
+
+
+def check_states(ontology: Ontology, hidden: npt.NDArray[np.bool_]) -> _States:
+    """Return what the check boxes show.
+
+    Parameters
+    ----------
+    ontology : Ontology
+        N regions.
+    hidden : (N,) bool ndarray
+        Regions whose own voxels are not shown.
+
+    Returns
+    -------
+    (N,) int8 ndarray
+        2 where nothing of a region with its descendants is hidden, 0 where all is, else 1.
+    """
+    starts, ends = np.arange(len(ontology)), ontology.subtree_ends
+    before = np.concatenate(([0], np.cumsum(hidden)))
+    n_hidden = before[ends] - before[starts]
+    states = np.ones(len(ontology), dtype=np.int8)
+    states[n_hidden == 0] = 2
+    states[n_hidden == ends - starts] = 0
+    return states
+
+
+def swatch(rgb: tuple[int, int, int]) -> QIcon:
+    """Return a small square of a colour, with a rim so that white shows on white."""
+    ratio = 2  # sharp on dense screens
+    pixmap = QPixmap(_SWATCH_PX * ratio, _SWATCH_PX * ratio)
+    pixmap.fill(QColor(*rgb))
+    painter = QPainter(pixmap)
+    painter.setPen(QPen(QColor(128, 128, 128), ratio))
+    painter.drawRect(1, 1, pixmap.width() - ratio, pixmap.height() - ratio)
+    painter.end()
+    pixmap.setDevicePixelRatio(ratio)
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)  # a style would tint it otherwise
+    return icon
+
+
+class OntologyModel(QAbstractItemModel):
+    """The regions in a tree; the internal id of an index is the region's pre-order position.
+
+    Column 0 has the acronym, the colour and the check box, column 1 the name. A check box is
+    never changed here: editing one emits `visibility_edited`, and whoever keeps the state answers
+    with `set_hidden`.
+
+    Parameters
+    ----------
+    parent : QObject, optional
+        Owner.
+    """
+
+    visibility_edited = Signal(int, bool)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._swatches: dict[tuple[int, int, int], QIcon] = {}
+        self._take(None)
+
+    @property
+    def ontology(self) -> Ontology | None:
+        """The regions shown."""
+        return self._ontology
+
+    def set_ontology(self, ontology: Ontology | None) -> None:
+        """Show other regions, all of them visible; None shows none."""
+        self.beginResetModel()
+        self._take(ontology)
+        self.endResetModel()
+
+    def _take(self, ontology: Ontology | None) -> None:
+        self._ontology = ontology
+        n = 0 if ontology is None else len(ontology)
+        self._states: _States = np.full(n, 2, dtype=np.int8)
+        # Children of position p at p; of the invisible root at -1, that is at the end.
+        self._children: list[list[int]] = [[]]
+        self._rows = [0] * n
+        if ontology is not None:
+            self._children = [ontology.child_positions(p) for p in (*range(n), -1)]
+        for children in self._children:
+            for row, position in enumerate(children):
+                self._rows[position] = row
+
+    def set_hidden(self, hidden: npt.NDArray[np.bool_]) -> None:
+        """Show which regions are hidden; see `check_states`. The array is not kept."""
+        if self._ontology is None:
+            return
+        states = check_states(self._ontology, hidden)
+        changed = np.flatnonzero(states != self._states)
+        self._states = states
+        # One signal for the siblings that changed: views repaint ranges below one parent.
+        parents = self._ontology.parents[changed]
+        for parent in np.unique(parents):
+            siblings = changed[parents == parent]
+            first, last = self.index_of(int(siblings[0])), self.index_of(int(siblings[-1]))
+            self.dataChanged.emit(first, last, [int(_Role.CheckStateRole)])
+
+    # -- where things are ------------------------------------------------------------------------
+
+    def index_of(self, position: int, column: int = ACRONYM) -> QModelIndex:
+        """Return the index of a region; an invalid one for -1."""
+        if position < 0:
+            return QModelIndex()
+        return self.createIndex(self._rows[position], column, position)
+
+    def position_of(self, index: QModelIndex) -> int:
+        """Return the pre-order position of a region; -1 for an invalid index."""
+        return int(index.internalId()) if index.isValid() else -1
+
+    def index(self, row: int, column: int, parent: QModelIndex = _NO_INDEX) -> QModelIndex:
+        """Return the index of a child."""
+        if not self.hasIndex(row, column, parent):
+            return QModelIndex()
+        return self.createIndex(row, column, self._children[self.position_of(parent)][row])
+
+    def parent(self, child: QModelIndex = _NO_INDEX) -> Any:
+        """Return the index of the region one level up (or, without argument, the owner)."""
+        if child is _NO_INDEX:
+            return super().parent()
+        if not child.isValid() or self._ontology is None:
+            return QModelIndex()
+        return self.index_of(int(self._ontology.parents[self.position_of(child)]))
+
+    def rowCount(self, parent: QModelIndex = _NO_INDEX) -> int:  # noqa: N802
+        """Return how many children a region has."""
+        if parent.column() > 0:
+            return 0
+        return len(self._children[self.position_of(parent)])
+
+    def columnCount(self, parent: QModelIndex = _NO_INDEX) -> int:  # noqa: N802, ARG002
+        """Return 2."""
+        return len(_HEADERS)
+
+    # -- what they show ---------------------------------------------------------------------------
+
+    def headerData(  # noqa: N802
+        self, section: int, orientation: Qt.Orientation, role: int = _Role.DisplayRole
+    ) -> Any:
+        """Return the title of a column."""
+        if orientation == Qt.Orientation.Horizontal and role == _Role.DisplayRole:
+            return _HEADERS[section]
+        return None
+
+    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
+        """Return what can be done with an index."""
+        flags = super().flags(index)
+        if index.isValid() and index.column() == ACRONYM:
+            flags |= Qt.ItemFlag.ItemIsUserCheckable
+        return flags
+
+    def data(self, index: QModelIndex, role: int = _Role.DisplayRole) -> Any:
+        """Return the text, colour, check state, tool tip or position of a region."""
+        if not index.isValid() or self._ontology is None:
+            return None
+        position = self.position_of(index)
+        if role == POSITION_ROLE:
+            return position
+        structure = self._ontology.at(position)
+        if role == _Role.DisplayRole:
+            return structure.acronym if index.column() == ACRONYM else structure.name
+        if role == _Role.ToolTipRole:
+            path = PATH_SEPARATOR.join(region_path(self._ontology, position))
+            return f"{structure.acronym}\n{structure.name}\nid {structure.id}\n{path}"
+        if index.column() != ACRONYM:
+            return None
+        if role == _Role.DecorationRole:
+            return self._swatch(structure)
+        if role == _Role.CheckStateRole:
+            return _STATES[self._states[position]]
+        return None
+
+    def _swatch(self, structure: Structure) -> QIcon:
+        rgb = structure.rgb_triplet
+        if rgb not in self._swatches:
+            self._swatches[rgb] = swatch(rgb)
+        return self._swatches[rgb]
+
+    def setData(  # noqa: N802
+        self, index: QModelIndex, value: Any, role: int = _Role.EditRole
+    ) -> bool:
+        """Ask for a region to be shown or hidden; nothing else can be edited."""
+        if role != _Role.CheckStateRole or not index.isValid() or index.column() != ACRONYM:
+            return False
+        visible = Qt.CheckState(value) != Qt.CheckState.Unchecked
+        self.visibility_edited.emit(self.position_of(index), visible)
+        return True

@@ -1,0 +1,237 @@
+"""The dock of an atlas: choose one, find regions in it, and read what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
+
+from napari_stria.core.atlas import Atlas
+from napari_stria.errors import StriaError
+from napari_stria.io.brainglobe import AtlasEntry
+from napari_stria.session.atlas_session import AtlasSession, TableProgress
+from napari_stria.session.readout import Readout, union_volumes
+from napari_stria.session.tasks import Tasks
+from napari_stria.widgets._links import SessionLinks
+from napari_stria.widgets._qt import Signal
+from napari_stria.widgets._readout_text import table_text, volume_fields
+from napari_stria.widgets._region_menu import copy_text
+from napari_stria.widgets.atlas_list import AtlasList
+from napari_stria.widgets.region_readout import RegionReadout
+from napari_stria.widgets.region_tree import RegionTree
+
+
+class AtlasPanel(QWidget):
+    """The widgets of one atlas session, wired to it.
+
+    The session may live longer than the panel and may have an atlas open already.
+
+    Parameters
+    ----------
+    session : AtlasSession
+        What is shown and changed.
+    tasks : Tasks
+        Lists atlases in the background.
+    sources : sequence of (str, str)
+        Label and root of each place that offers atlases; the first one is listed when the panel
+        is first seen without an atlas.
+    open_atlas : callable
+        Called as ``open_atlas(name, root=..., version=...)`` in another thread; the version is
+        None for the newest.
+    fetch_atlas_list : callable
+        Returns the atlases of a root; called in another thread.
+    parent : QWidget, optional
+        Owner.
+
+    Attributes
+    ----------
+    go_to : Signal
+        The user wants to see the region at a pre-order position.
+    """
+
+    go_to = Signal(int)
+
+    def __init__(
+        self,
+        session: AtlasSession,
+        tasks: Tasks,
+        *,
+        sources: Sequence[tuple[str, str]],
+        open_atlas: Callable[..., Atlas],
+        fetch_atlas_list: Callable[[str], list[AtlasEntry]],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._session, self._tasks = session, tasks
+        self._open_atlas, self._fetch_atlas_list = open_atlas, fetch_atlas_list
+        self._listing = 0  # which request for a list is the newest
+        self._opening_name = ""
+        # Filled by the thread that opens: tells whether a message of the session is about that.
+        self._open_errors: list[Exception] = []
+        self._retry: Callable[[], None] = session.retry
+        self._links = SessionLinks(self)
+        self._build(sources)
+        self._connect_widgets()
+        self._connect_session()
+        self._show_session()
+
+    # -- building --------------------------------------------------------------------------------
+
+    def _build(self, sources: Sequence[tuple[str, str]]) -> None:
+        self.atlases, self.tree, self.readout = AtlasList(), RegionTree(), RegionReadout()
+        self.atlases.set_sources(sources)
+        self.splitter = QSplitter(Qt.Orientation.Vertical, self)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.addWidget(self.tree)
+        self.splitter.addWidget(self.readout)
+        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setStretchFactor(1, 0)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addWidget(self.atlases)
+        layout.addWidget(self.splitter, 1)
+        self.readout.hide()
+
+    def _connect_widgets(self) -> None:
+        session = self._session
+        self.atlases.list_requested.connect(self._list)
+        self.atlases.open_requested.connect(self._open)
+        self.atlases.cancel_requested.connect(self._cancel)
+        self.atlases.retry_requested.connect(self._try_again)
+        self.tree.selected.connect(session.select)
+        self.tree.visibility_edited.connect(session.set_visible)
+        self.tree.isolate.connect(session.isolate)
+        self.tree.show_all.connect(session.show_all)
+        self.tree.go_to.connect(self.go_to)
+        self.tree.copy_volumes.connect(self._copy_volumes)
+        self.readout.cancel_requested.connect(session.cancel_table)
+        self.readout.count_requested.connect(session.start_table)
+
+    def _connect_session(self) -> None:
+        session, links = self._session, self._links
+        links.connect(session.opened, self._on_opened)
+        links.connect(session.closed, self._on_closed)
+        links.connect(session.opening_changed, self._on_opening)
+        links.connect(session.selection_changed, self._on_selection)
+        links.connect(session.visibility_changed, self._on_visibility)
+        links.connect(session.readout_changed, self._on_readout)
+        links.connect(session.table_changed, self._on_table)
+        links.connect(session.message, self._on_message)
+
+    def _show_session(self) -> None:
+        """Show an atlas that the session had open before."""
+        session = self._session
+        if session.atlas is not None:
+            self._on_opened(session.atlas)
+            self._on_visibility()
+            self._on_selection(session.selected)
+            self._on_table(session.progress)
+            self._on_readout(session.readout)
+
+    # -- what the session tells -----------------------------------------------------------------
+
+    def _on_opened(self, atlas: Atlas) -> None:
+        self.tree.set_ontology(atlas.ontology)
+        self.atlases.set_open_atlas(atlas.name)
+        self.readout.show()
+        self.atlases.show_message("")
+
+    def _on_closed(self) -> None:
+        self.tree.set_ontology(None)
+        self.atlases.set_open_atlas(None)
+        self.readout.hide()
+
+    def _on_opening(self, opening: bool) -> None:
+        self.atlases.set_busy(f"Opening {self._opening_name}…" if opening else None)
+
+    def _on_selection(self, positions: tuple[int, ...]) -> None:
+        self.tree.set_selected(positions)
+
+    def _on_visibility(self) -> None:
+        self.tree.set_hidden(self._session.hidden)
+
+    def _on_readout(self, readout: Readout | None) -> None:
+        self.readout.set_readout(readout)
+
+    def _on_table(self, progress: TableProgress) -> None:
+        self.readout.set_progress(progress)
+
+    def _on_message(self, text: str) -> None:
+        progress = self._session.progress
+        if progress.state == "failed" and progress.message and progress.message in text:
+            return  # the readout says it, beside the button that counts again
+        if not any(str(error) in text for error in self._open_errors):
+            self._retry = self._session.retry
+        self._open_errors = []
+        self.atlases.show_message(text, error=True)
+
+    # -- what the user asks for -----------------------------------------------------------------
+
+    def _list(self, root: str) -> None:
+        self._cancel()
+        self.atlases.show_message("")
+        self.atlases.set_busy(f"Listing {self.atlases.source.label()}…")
+        self._tasks.run(
+            partial(self._fetch_atlas_list, root),
+            self._links.guarded(self._listed, self._listing),
+            self._links.guarded(self._list_failed, self._listing, root),
+        )
+
+    def _listed(self, listing: int, entries: list[AtlasEntry]) -> None:
+        if listing == self._listing:
+            self.atlases.set_busy(None)
+            self.atlases.set_entries(entries)
+
+    def _list_failed(self, listing: int, root: str, error: Exception) -> None:
+        if listing == self._listing:
+            self.atlases.set_busy(None)
+            self._retry = self._links.guarded(self._list, root)
+            self.atlases.show_message(_sentence(error), error=True)
+
+    def _open(self, name: str, root: str, version: str) -> None:
+        self._listing += 1
+        errors = self._open_errors = []
+        open_atlas = self._open_atlas
+
+        def opener() -> Atlas:
+            try:
+                return open_atlas(name, root=root, version=version or None)
+            except Exception as error:
+                errors.append(error)
+                raise
+
+        self._opening_name = name
+        self._retry = self._links.guarded(self._open, name, root, version)
+        self.atlases.show_message("")
+        self._session.open(opener)
+
+    def _cancel(self) -> None:
+        """Drop the list or the atlas that is under way."""
+        self._listing += 1
+        self._session.cancel_opening()
+
+    def _try_again(self) -> None:
+        self.atlases.show_message("")
+        self._retry()
+
+    def _copy_volumes(self, positions: tuple[int, ...]) -> None:
+        atlas, table = self._session.atlas, self._session.table
+        if atlas is None:
+            return
+        if table is None:
+            self._session.start_table()
+            self.atlases.show_message("The volumes are being counted; copy them when it is done.")
+            return
+        rows = []
+        for position in positions:
+            region = atlas.ontology.at(position)
+            fields = {"id": str(region.id), "acronym": region.acronym, "name": region.name}
+            rows.append(fields | volume_fields(union_volumes(atlas, table, (position,))))
+        self.atlases.show_message("")
+        copy_text(table_text(rows))
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, StriaError) else f"{type(error).__name__}: {error}"

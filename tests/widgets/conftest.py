@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from napari_stria.core.atlas import Atlas, atlas_from_array
+from napari_stria.core.ontology import Ontology, StructureRecord
+from napari_stria.io.brainglobe import AtlasEntry
+from napari_stria.io.cache import ChunkCache
+from napari_stria.io.chunk_pool import ChunkPool
+from napari_stria.session.atlas_session import AtlasSession
+from napari_stria.session.tasks import ImmediateTasks, Tasks
+from napari_stria.widgets.atlas_panel import AtlasPanel
+from napari_stria.widgets.region_tree import RegionTree
+
+_ROWS = [
+    (997, None, "root", "root", (255, 255, 255)),
+    (688, 997, "CTX", "Cerebral cortex", (176, 255, 184)),
+    (254, 688, "RSP", "Retrosplenial area", (26, 166, 152)),
+    (879, 254, "RSPd", "Retrosplenial area, dorsal part", (26, 166, 152)),
+    (886, 254, "RSPv", "Retrosplenial area, ventral part", (26, 166, 152)),
+    (669, 688, "VIS", "Visual areas", (8, 133, 140)),
+    (343, 997, "BS", "Brain stem", (255, 112, 128)),
+    (549, 343, "TH", "Thalamus", (255, 112, 128)),
+    (313, 343, "MB", "Midbrain", (255, 100, 255)),
+]
+
+
+@pytest.fixture
+def ontology() -> Ontology:
+    return Ontology(StructureRecord(i, p, a, n, rgb) for i, p, a, n, rgb in _ROWS)
+
+
+@pytest.fixture
+def deep_ontology() -> Ontology:
+    """300 regions in a random forest of three roots."""
+    random = np.random.default_rng(7)
+    rows = [StructureRecord(i, None, f"r{i}", f"region {i}") for i in (1, 2, 3)]
+    rows += [
+        StructureRecord(i, int(random.integers(1, i)), f"r{i}", f"region {i}")
+        for i in range(4, 301)
+    ]
+    return Ontology(rows)
+
+
+@pytest.fixture
+def atlas(ontology: Ontology) -> Atlas:
+    """RSPd has 3 voxels, RSPv 1 and TH 2 of 1 mm3 each, of which one of RSPd lies right."""
+    labels = np.zeros((4, 3, 6), dtype=np.uint32)
+    labels[1, 1, 1:3] = 879
+    labels[1, 1, 4] = 879
+    labels[2, 1, 1] = 886
+    labels[3, 2, 0:2] = 549
+    return atlas_from_array(labels, ontology, resolution_um=1000.0, space="asl", name="small")
+
+
+@pytest.fixture
+def pool() -> Iterator[ChunkPool]:
+    pool = ChunkPool(workers=2)
+    yield pool
+    pool.close()
+
+
+class Heard(list[tuple[Any, ...]]):
+    """What a tree told, in order."""
+
+    def listen(self, tree: RegionTree) -> None:
+        for name in ("selected", "visibility_edited", "go_to", "isolate", "show_all"):
+            getattr(tree, name).connect(self.note(name))
+        tree.copy_volumes.connect(self.note("copy_volumes"))
+
+    def note(self, name: str) -> Callable[..., None]:
+        return lambda *args: self.append((name, *args))
+
+
+@pytest.fixture
+def tree(ontology: Ontology, qtbot: QtBot) -> RegionTree:
+    tree = RegionTree()
+    qtbot.addWidget(tree)
+    tree.resize(320, 400)
+    tree.set_ontology(ontology)
+    with qtbot.waitExposed(tree):
+        tree.show()
+    tree.activateWindow()
+    return tree
+
+
+@pytest.fixture
+def heard(tree: RegionTree) -> Heard:
+    heard = Heard()
+    heard.listen(tree)
+    return heard
+
+
+ENTRIES = [AtlasEntry("other", "0.1"), AtlasEntry("small", "1.0")]
+
+
+class HeldTasks(ImmediateTasks):
+    """Runs what it is given only when it is told to."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[Any, Any, Any]] = []
+
+    def run(self, work: Any, done: Any, failed: Any) -> None:
+        self.held.append((work, done, failed))
+
+    def release(self, number: int = 0) -> None:
+        super().run(*self.held.pop(number))
+
+
+class Bench:
+    """A panel over a session; what it opens and lists can be made to fail."""
+
+    def __init__(self, tasks: Tasks, atlas: Atlas, pool: ChunkPool) -> None:
+        self.atlas, self.tasks = atlas, tasks
+        self.session = AtlasSession(tasks, ChunkCache(10**7), pool)
+        self.listed: list[str] = []
+        self.opened: list[tuple[str, str, str | None]] = []
+        self.error: Exception | None = None
+
+    def panel(self) -> AtlasPanel:
+        sources = [("Public", "root-a"), ("Practice brain", "root-b")]
+        return AtlasPanel(
+            self.session,
+            self.tasks,
+            sources=sources,
+            open_atlas=self._open,
+            fetch_atlas_list=self._fetch,
+        )
+
+    def _open(self, name: str, *, root: str, version: str | None) -> Atlas:
+        self.opened.append((name, root, version))
+        if self.error is not None:
+            raise self.error
+        return self.atlas
+
+    def _fetch(self, root: str) -> list[AtlasEntry]:
+        self.listed.append(root)
+        if self.error is not None:
+            raise self.error
+        return [] if root == "root-b" else ENTRIES
+
+
+@pytest.fixture
+def make(atlas: Atlas, pool: ChunkPool) -> Callable[[Tasks], Bench]:
+    return lambda tasks: Bench(tasks, atlas, pool)
+
+
+@pytest.fixture
+def bench(make: Callable[[Tasks], Bench]) -> Bench:
+    return make(ImmediateTasks())
+
+
+@pytest.fixture
+def panel(bench: Bench, qtbot: QtBot) -> AtlasPanel:
+    """A panel in sight, with the atlases of the first source in its list."""
+    panel = bench.panel()
+    qtbot.addWidget(panel)
+    panel.resize(320, 700)
+    with qtbot.waitExposed(panel):
+        panel.show()
+    qtbot.waitUntil(lambda: bool(bench.listed))
+    return panel
+
+
+@pytest.fixture
+def waiting() -> HeldTasks:
+    return HeldTasks()
+
+
+@pytest.fixture
+def held(
+    make: Callable[[Tasks], Bench], waiting: HeldTasks, qtbot: QtBot
+) -> tuple[HeldTasks, Bench, AtlasPanel]:
+    """A panel whose first list is under way."""
+    bench = make(waiting)
+    panel = bench.panel()
+    qtbot.addWidget(panel)
+    panel.show()
+    qtbot.waitUntil(lambda: bool(waiting.held))
+    return waiting, bench, panel
