@@ -14,7 +14,7 @@ from napari_stria.demo.practice import practice_root
 from napari_stria.demo.server import DemoServer
 from napari_stria.viewer.controller import AtlasController, controller_of
 
-PATIENCE_S = 60.0
+PATIENCE_S = 20.0
 
 
 @pytest.fixture(scope="session")

@@ -71,14 +71,18 @@ class AtlasSession:
         Regions whose own voxels are not shown.
     table : DataFrame or None
         `region_table`, once it is there.
-    opened, closed, opening_changed, selection_changed, visibility_changed, colors_changed, \
-readout_changed, table_changed, chunks_changed, hover_changed, message : Signal
-        Emitted in the session's thread.
+    opening : str or None
+        Name of the atlas that is being opened.
+    opened, closed, opening_changed, opening_failed, selection_changed, visibility_changed, \
+colors_changed, readout_changed, table_changed, chunks_changed, message : Signal
+        Emitted in the session's thread. `opening_failed` carries the error of an opening; `message`
+        says what else went wrong.
     """
 
     opened = Signal(object)
     closed = Signal()
-    opening_changed = Signal(bool)
+    opening_changed = Signal(object)
+    opening_failed = Signal(Exception)
     selection_changed = Signal(tuple)
     visibility_changed = Signal()
     colors_changed = Signal(object)
@@ -92,6 +96,7 @@ readout_changed, table_changed, chunks_changed, hover_changed, message : Signal
         self._cache = cache
         self._pool = pool
         self._generation = 0
+        self.opening: str | None = None
         self._chunk_news = False
         self._pending_click: Point | None = None
         self._cancel_table = Event()
@@ -113,28 +118,32 @@ readout_changed, table_changed, chunks_changed, hover_changed, message : Signal
 
     # -- opening ---------------------------------------------------------------
 
-    def open(self, opener: Callable[[], Atlas]) -> None:
+    def open(self, opener: Callable[[], Atlas], name: str = "atlas") -> None:
         """Open an atlas in the background; a later call or `cancel_opening` drops its result."""
         self._generation += 1
         mine = self._generation
-        self.opening_changed.emit(True)
+        self._set_opening(name)
 
         def done(atlas: Atlas) -> None:
             if mine == self._generation:
-                self.opening_changed.emit(False)
+                self._set_opening(None)
                 self.show(atlas)
 
         def failed(error: Exception) -> None:
             if mine == self._generation:
-                self.opening_changed.emit(False)
-                self._tell(error)
+                self._set_opening(None)
+                self.opening_failed.emit(error)
 
         self._tasks.run(opener, done, failed)
 
     def cancel_opening(self) -> None:
         """Drop the atlas that is being opened, if any."""
         self._generation += 1
-        self.opening_changed.emit(False)
+        self._set_opening(None)
+
+    def _set_opening(self, name: str | None) -> None:
+        self.opening = name
+        self.opening_changed.emit(name)
 
     def show(self, atlas: Atlas) -> None:
         """Take an opened atlas, in place of the one before."""
@@ -387,5 +396,9 @@ readout_changed, table_changed, chunks_changed, hover_changed, message : Signal
             self.readout_changed.emit(readout)
 
     def _tell(self, error: Exception) -> None:
-        text = str(error) if isinstance(error, StriaError) else f"{type(error).__name__}: {error}"
-        self.message.emit(text)
+        self.message.emit(sentence_of(error))
+
+
+def sentence_of(error: Exception) -> str:
+    """Return what a user is told of an error: ours are sentences, others are named."""
+    return str(error) if isinstance(error, StriaError) else f"{type(error).__name__}: {error}"

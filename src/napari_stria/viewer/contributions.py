@@ -85,7 +85,7 @@ def open_practice_brain(viewer: napari.Viewer) -> None:
     """Open the practice brain in the background and show the dock."""
     viewer.window.add_plugin_dock_widget("napari-stria", "Atlas")
     session = controller_of(viewer).session
-    session.open(lambda: _open(PRACTICE_ATLAS, PRACTICE_ROOT, None))
+    session.open(lambda: _open(PRACTICE_ATLAS, PRACTICE_ROOT, None), PRACTICE_ATLAS)
 
 
 def save_region_volumes(viewer: napari.Viewer) -> None:

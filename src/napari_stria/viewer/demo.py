@@ -37,6 +37,7 @@ def run_demo(*, headless: bool, picture: Path) -> int:
             return 0
         problems: list[str] = []
         session.message.connect(problems.append)
+        session.opening_failed.connect(lambda error: problems.append(str(error)))
         _wait(lambda: bool(problems) or _is_ready(session))
         if problems:
             raise StriaError(problems[0])

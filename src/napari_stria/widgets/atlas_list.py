@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import QSortFilterProxyModel, Qt, QTimer
-from qtpy.QtGui import QKeySequence, QShowEvent
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLineEdit,
     QPushButton,
     QSizePolicy,
-    QTreeView,
     QVBoxLayout,
     QWidget,
 )
@@ -22,10 +19,10 @@ from superqt import QElidingLabel
 
 from napari_stria.io.brainglobe import AtlasEntry
 from napari_stria.widgets._atlas_model import AtlasModel
+from napari_stria.widgets._atlas_view import AtlasView
 from napari_stria.widgets._notices import BusyRow, MessageRow
-from napari_stria.widgets._qt import QShortcut, Signal
+from napari_stria.widgets._qt import Signal
 from napari_stria.widgets._search_field import SearchField
-from napari_stria.widgets._shades import shade
 from napari_stria.widgets._source_row import SourceRow
 
 _NEWEST = "newest"
@@ -94,9 +91,8 @@ class AtlasList(QWidget):
         self.chooser = QWidget(self)
         self.source = SourceRow(self)
         self.search = SearchField("Filter atlases", self)
-        self.view = _list_view(self)
+        self.view = AtlasView(self)
         self.view.setModel(self.filter)
-        _fit_columns(self.view)
         self.version = QLineEdit(self)
         self.version.setToolTip("Which version to open; leave it empty for the newest")
         self.open = QPushButton("Open", self)
@@ -120,13 +116,9 @@ class AtlasList(QWidget):
         assert selection is not None
         selection.selectionChanged.connect(self._choose)
         self.filter.modelReset.connect(self._choose)
-        self.view.doubleClicked.connect(self._request_open)
+        self.view.entered.connect(self._request_open)
         self.version.returnPressed.connect(self._request_open)
         self.open.clicked.connect(self._request_open)
-        for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            enter = QShortcut(QKeySequence(key), self.view)
-            enter.setContext(Qt.ShortcutContext.WidgetShortcut)
-            enter.activated.connect(self._request_open)
         self.busy.cancel.clicked.connect(lambda: self.cancel_requested.emit())
         self.message.retry.clicked.connect(lambda: self.retry_requested.emit())
         self.change.toggled.connect(self._fold)
@@ -217,27 +209,6 @@ class AtlasList(QWidget):
         root = self.source.root() if self._root is None else self._root
         if chosen is not None and self.open.isEnabled():
             self.open_requested.emit(chosen.name, root, self.version.text().strip())
-
-
-def _list_view(parent: QWidget) -> QTreeView:
-    view = QTreeView(parent)
-    view.setRootIsDecorated(False)
-    view.setUniformRowHeights(True)
-    shade(view)
-    view.setAllColumnsShowFocus(True)
-    view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    view.setHeaderHidden(True)
-    view.setAccessibleName("Atlases")
-    view.setMinimumHeight(80)
-    return view
-
-
-def _fit_columns(view: QTreeView) -> None:
-    header = view.header()
-    if header is not None:
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
 
 
 def _row(row: QWidget, *widgets: QWidget, stretch: int = 0) -> QWidget:

@@ -9,9 +9,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from napari_stria.core.atlas import Atlas
-from napari_stria.errors import StriaError
 from napari_stria.io.brainglobe import AtlasEntry
-from napari_stria.session.atlas_session import AtlasSession, TableProgress
+from napari_stria.session.atlas_session import AtlasSession, TableProgress, sentence_of
 from napari_stria.session.readout import Readout, union_volumes
 from napari_stria.session.tasks import Tasks
 from napari_stria.widgets._links import SessionLinks
@@ -67,9 +66,7 @@ class AtlasPanel(QWidget):
         self._session, self._tasks = session, tasks
         self._open_atlas, self._fetch_atlas_list = open_atlas, fetch_atlas_list
         self._listing = 0  # which request for a list is the newest
-        self._opening_name = ""
-        # Filled by the thread that opens: tells whether a message of the session is about that.
-        self._open_errors: list[Exception] = []
+        self._due_root: str | None = None  # whose list was asked for while an atlas was opening
         self._retry: Callable[[], None] = session.retry
         self._links = SessionLinks(self)
         self._build(sources)
@@ -114,6 +111,7 @@ class AtlasPanel(QWidget):
         links.connect(session.opened, self._on_opened)
         links.connect(session.closed, self._on_closed)
         links.connect(session.opening_changed, self._on_opening)
+        links.connect(session.opening_failed, self._on_opening_failed)
         links.connect(session.selection_changed, self._on_selection)
         links.connect(session.visibility_changed, self._on_visibility)
         links.connect(session.readout_changed, self._on_readout)
@@ -125,15 +123,17 @@ class AtlasPanel(QWidget):
         session = self._session
         if session.atlas is not None:
             self._on_opened(session.atlas)
-            self._on_visibility()
-            self._on_selection(session.selected)
             self._on_table(session.progress)
             self._on_readout(session.readout)
+        self._on_opening(session.opening)
 
     # -- what the session tells -----------------------------------------------------------------
 
     def _on_opened(self, atlas: Atlas) -> None:
         self.tree.set_ontology(atlas.ontology)
+        # Somebody who was told of the atlas before us may have selected or hidden already.
+        self._on_visibility()
+        self._on_selection(self._session.selected)
         self.atlases.set_open_atlas(atlas.name)
         self.readout.show()
         self.atlases.show_message("")
@@ -143,8 +143,13 @@ class AtlasPanel(QWidget):
         self.atlases.set_open_atlas(None)
         self.readout.hide()
 
-    def _on_opening(self, opening: bool) -> None:
-        self.atlases.set_busy(f"Opening {self._opening_name}…" if opening else None)
+    def _on_opening(self, name: str | None) -> None:
+        self.atlases.set_busy(None if name is None else f"Opening {name}…")
+        if name is None and self._session.atlas is None and self._due_root is not None:
+            self._list(self._due_root)
+
+    def _on_opening_failed(self, error: Exception) -> None:
+        self.atlases.show_message(sentence_of(error), error=True)
 
     def _on_selection(self, positions: tuple[int, ...]) -> None:
         self.tree.set_selected(positions)
@@ -162,15 +167,17 @@ class AtlasPanel(QWidget):
         progress = self._session.progress
         if progress.state == "failed" and progress.message and progress.message in text:
             return  # the readout says it, beside the button that counts again
-        if not any(str(error) in text for error in self._open_errors):
-            self._retry = self._session.retry
-        self._open_errors = []
+        self._retry = self._session.retry
         self.atlases.show_message(text, error=True)
 
     # -- what the user asks for -----------------------------------------------------------------
 
     def _list(self, root: str) -> None:
-        self._cancel()
+        self._listing += 1
+        # An atlas that is on its way takes the list's place; should it not come, the list is due.
+        self._due_root = root if self._session.opening is not None else None
+        if self._due_root is not None:
+            return
         self.atlases.show_message("")
         self.atlases.set_busy(f"Listing {self.atlases.source.label()}…")
         self._tasks.run(
@@ -188,24 +195,14 @@ class AtlasPanel(QWidget):
         if listing == self._listing:
             self.atlases.set_busy(None)
             self._retry = self._links.guarded(self._list, root)
-            self.atlases.show_message(_sentence(error), error=True)
+            self.atlases.show_message(sentence_of(error), error=True)
 
     def _open(self, name: str, root: str, version: str) -> None:
         self._listing += 1
-        errors = self._open_errors = []
-        open_atlas = self._open_atlas
-
-        def opener() -> Atlas:
-            try:
-                return open_atlas(name, root=root, version=version or None)
-            except Exception as error:
-                errors.append(error)
-                raise
-
-        self._opening_name = name
+        opener = partial(self._open_atlas, name, root=root, version=version or None)
         self._retry = self._links.guarded(self._open, name, root, version)
         self.atlases.show_message("")
-        self._session.open(opener)
+        self._session.open(opener, name)
 
     def _cancel(self) -> None:
         """Drop the list or the atlas that is under way."""
@@ -231,7 +228,3 @@ class AtlasPanel(QWidget):
             rows.append(fields | volume_fields(union_volumes(atlas, table, (position,))))
         self.atlases.show_message("")
         copy_text(table_text(rows))
-
-
-def _sentence(error: Exception) -> str:
-    return str(error) if isinstance(error, StriaError) else f"{type(error).__name__}: {error}"

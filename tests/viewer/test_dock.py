@@ -1,0 +1,148 @@
+"""The Atlas dock in a real napari window, as a user opens it."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QFileDialog
+
+import napari_stria as stria
+from napari_stria.demo.server import DemoServer
+from napari_stria.viewer import contributions
+from napari_stria.viewer.controller import controller_of
+
+NAME = "practice_mouse_50um"
+_TYPE: Any = QTest  # PyQt6's stubs give these static methods a self
+
+
+@pytest.fixture
+def local_sources(practice: DemoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contributions, "sources", lambda: [("local", practice.url)])
+
+
+@pytest.fixture
+def dock(viewer: Any, local_sources: None) -> Iterator[Any]:
+    _, widget = viewer.window.add_plugin_dock_widget("napari-stria", "Atlas")
+    yield widget
+    controller_of(viewer).close()
+
+
+def _open_by_hand(dock: Any, wait_for: Any) -> Any:
+    """Type into the filter, pick the atlas and press Enter."""
+    atlases, session = dock.panel.atlases, dock.controller.session
+    wait_for(lambda: atlases.view.model().rowCount() == 3, "the list of atlases")
+    atlases.search.setFocus()
+    _TYPE.keyClicks(atlases.search, "50um")
+    wait_for(lambda: atlases.view.model().rowCount() == 1, "the filtered list")
+    atlases.view.setFocus()
+    atlases.view.setCurrentIndex(atlases.view.model().index(0, 0))
+    _TYPE.keyClick(atlases.view, Qt.Key.Key_Return)
+    wait_for(lambda: session.atlas is not None, "the atlas")
+    return session
+
+
+def test_from_the_list_to_the_volume(
+    viewer: Any, dock: Any, wait_for: Any, settled: Callable[[], None], practice: DemoServer
+) -> None:
+    session = _open_by_hand(dock, wait_for)
+    settled()
+    search = dock.panel.tree.search
+    search.setFocus()
+    _TYPE.keyClicks(search, "retrosplenial area")
+    _TYPE.keyClick(search, Qt.Key.Key_Return)
+    wait_for(lambda: session.selected != (), "the selection")
+    assert session.atlas.ontology.at(session.selected[0]).acronym == "RSP"
+    wait_for(lambda: session.readout.volumes is not None, "the volumes")
+    table = stria.region_table(stria.open_atlas(NAME, root=practice.url))
+    total = float(table["volume_mm3"].loc[254])
+    assert dock.panel.readout.values["Total"].text() == f"{total:.3f}"
+    assert {ly.name for ly in viewer.layers} == {f"{NAME} regions", f"{NAME} template"}
+
+
+def test_closing_the_dock_keeps_layers_and_selection(
+    viewer: Any, dock: Any, wait_for: Any, settled: Callable[[], None]
+) -> None:
+    session = _open_by_hand(dock, wait_for)
+    settled()
+    viewer.window.remove_dock_widget(dock)
+    gc.collect()
+    position = session.atlas.ontology.position("TH")
+    session.select([position])
+    session.set_visible(position, False)
+    settled()
+    assert len(viewer.layers) == 2
+    _, again = viewer.window.add_plugin_dock_widget("napari-stria", "Atlas")
+    assert again.controller.session is session
+    wait_for(lambda: session.readout.volumes is not None)
+    assert again.panel.readout.title.text() == "TH"
+
+
+def test_an_atlas_that_is_open_is_shown_by_a_new_dock(
+    viewer: Any, local_sources: None, practice: DemoServer, settled: Callable[[], None]
+) -> None:
+    session = stria.add_atlas(viewer, stria.open_atlas(NAME, root=practice.url))
+    settled()
+    practice.reset()
+    _, widget = viewer.window.add_plugin_dock_widget("napari-stria", "Atlas")
+    assert widget.controller.session is session
+    assert "atlases/last_versions.conf" not in " ".join(practice.counters.paths)
+
+
+def test_go_to_from_the_tree_moves_the_viewer(
+    viewer: Any, dock: Any, wait_for: Any, settled: Callable[[], None]
+) -> None:
+    session = _open_by_hand(dock, wait_for)
+    settled()
+    position = session.atlas.ontology.position("CBX")
+    dock.panel.go_to.emit(position)
+    wait_for(lambda: session.table is not None)
+    row = session.table.iloc[position]
+    assert viewer.dims.point[0] == pytest.approx(row["centroid_ap_um"], abs=26)
+
+
+def test_a_server_that_is_gone_is_said_and_the_window_lives(
+    viewer: Any, dock: Any, wait_for: Any, practice: DemoServer
+) -> None:
+    atlases = dock.panel.atlases
+    wait_for(lambda: atlases.view.model().rowCount() == 3)
+    practice.stop()
+    atlases.open_requested.emit(NAME, "http://127.0.0.1:9", "")
+    wait_for(lambda: "check the network" in atlases.message.text.text(), "the message")
+    assert dock.controller.session.atlas is None
+
+
+def test_saving_volumes(
+    viewer: Any,
+    dock: Any,
+    wait_for: Any,
+    settled: Callable[[], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = _open_by_hand(dock, wait_for)
+    settled()
+    path = tmp_path / "volumes.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_a, **_k: (str(path), ""))
+    contributions.save_region_volumes(viewer)
+    wait_for(path.exists, "the file")
+    frame = pd.read_csv(path, index_col="id")
+    assert len(frame) == len(session.atlas.ontology)
+    assert float(frame["volume_mm3"].loc[254]) > 0
+
+
+def test_settings_are_in_preferences(viewer: Any) -> None:
+    from napari.settings import get_plugin_settings
+
+    from napari_stria.viewer.settings import stria_settings
+
+    assert stria_settings().cache_mb == 1024
+    get_plugin_settings("napari-stria").streaming.cache_mb = 256
+    assert stria_settings().cache_mb == 256
+    get_plugin_settings("napari-stria").streaming.cache_mb = 1024
