@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_stria.core.atlas import Atlas
 from napari_stria.core.regions import region_table
@@ -76,6 +76,8 @@ class AtlasDock(QWidget):
             fetch_atlas_list=_list,
         )
         self.panel.go_to.connect(self.controller.go_to)
+        # Without this napari pushes a dock's content to its top, and the tree stays low.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)

@@ -46,7 +46,7 @@ class TreeView(QTreeView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         # A dock is narrow and an ontology is up to ten levels deep.
-        self.setIndentation(12)
+        self.setIndentation(9)
         self.setIconSize(QSize(12, 12))
         self.setTextElideMode(Qt.TextElideMode.ElideRight)
         # Once for all that is expanded at a time: each measuring lays the rows out anew.

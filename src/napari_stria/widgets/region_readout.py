@@ -31,7 +31,7 @@ from napari_stria.widgets._region_menu import copy_text
 from napari_stria.widgets._wrap_text import WrapText
 
 EMPTY_TEXT = "Click in the picture or pick a region in the tree."
-_LINES = 14  # what a region needs in a narrow dock
+_LINES = 19  # what a region needs in a narrow dock
 _COLUMNS = ("Left", "Right", "Total", "Unsided")
 
 
