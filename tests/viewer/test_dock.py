@@ -146,3 +146,19 @@ def test_settings_are_in_preferences(viewer: Any) -> None:
     get_plugin_settings("napari-stria").streaming.cache_mb = 256
     assert stria_settings().cache_mb == 256
     get_plugin_settings("napari-stria").streaming.cache_mb = 1024
+
+
+def test_the_sample_streams_and_is_in_step_with_the_dock(
+    viewer: Any, local_sources: None, settled: Callable[[], None], tmp_path: Path
+) -> None:
+    layers = viewer.open_sample("napari-stria", "practice")
+    assert [ly.name for ly in viewer.layers] == [f"{NAME} template", f"{NAME} regions"]
+    assert {ly.name for ly in layers} == {ly.name for ly in viewer.layers}
+    settled()
+    session = controller_of(viewer).session
+    assert session.atlas is not None
+    ontology = session.atlas.ontology
+    session.select([ontology.position("TH")])
+    alpha = viewer.layers[f"{NAME} regions"].colormap.colors[:, 3]
+    assert alpha[ontology.position("TH") + 1] == 1
+    assert alpha[ontology.position("HY") + 1] < 0.5

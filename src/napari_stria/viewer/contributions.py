@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import napari
 from napari.utils.notifications import show_info
+from qtpy.QtCore import QEventLoop
 from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_stria.core.atlas import Atlas
 from napari_stria.core.regions import region_table
+from napari_stria.errors import StriaError
 from napari_stria.io.brainglobe import DEFAULT_ROOT, AtlasEntry, fetch_atlas_list, open_atlas
 from napari_stria.io.cache import cache_folder, write_atomically
 from napari_stria.viewer.controller import AtlasController, controller_of
+from napari_stria.viewer.layers import pyramid_of
 from napari_stria.viewer.settings import stria_settings
 from napari_stria.widgets.atlas_panel import AtlasPanel
-
-if TYPE_CHECKING:
-    import napari
 
 PRACTICE_ROOT = "practice brain"
 PRACTICE_ATLAS = "practice_mouse_50um"
@@ -88,6 +89,38 @@ def open_practice_brain(viewer: napari.Viewer) -> None:
     viewer.window.add_plugin_dock_widget("napari-stria", "Atlas")
     session = controller_of(viewer).session
     session.open(lambda: _open(PRACTICE_ATLAS, PRACTICE_ROOT, None), PRACTICE_ATLAS)
+
+
+def practice_sample() -> list[Any]:
+    """Return the practice brain's layers for *File > Open Sample*; they stream.
+
+    napari wants a sample's layers from the call itself. The atlas is opened in the background all
+    the same, while the window goes on in an event loop of its own.
+    """
+    viewer = napari.current_viewer()
+    if viewer is None:
+        raise StriaError("there is no napari viewer; open one, then open the sample.")
+    open_practice_brain(viewer)
+    session = controller_of(viewer).session
+    waiting, failures = QEventLoop(), list[Exception]()
+    session.opening_failed.connect(failures.append)
+
+    def ended(name: str | None) -> None:
+        if name is None:
+            waiting.quit()
+
+    session.opening_changed.connect(ended)
+    if session.opening is not None:
+        waiting.exec()
+    session.opening_changed.disconnect(ended)
+    session.opening_failed.disconnect(failures.append, missing_ok=True)
+    if session.atlas is None:
+        raise failures[0] if failures else StriaError("opening the practice brain was cancelled.")
+    ours = [layer for layer in viewer.layers if pyramid_of(layer) is not None]
+    samples = [layer.as_layer_data_tuple() for layer in ours]
+    for layer in ours:
+        viewer.layers.remove(layer)
+    return samples
 
 
 def save_region_volumes(viewer: napari.Viewer) -> None:
