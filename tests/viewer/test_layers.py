@@ -234,3 +234,18 @@ def test_users_napari_settings_are_left_alone(viewer: Any, shown: Any) -> None:
         )
         == {}
     )
+
+
+@pytest.mark.parametrize("plane", [121, 122, 123, 124])
+def test_a_coarse_level_shows_the_plane_that_holds_the_point(
+    viewer: Any, shown: Any, atlas: stria.Atlas, settled: Callable[[], None], plane: int
+) -> None:
+    """Planes 120 to 123 of 50 um lie in plane 30 of 200 um; napari alone asks for 31 at 122.5."""
+    layer = _labels(viewer)
+    layer.locked_data_level = 2
+    viewer.dims.set_current_step(0, plane)
+    settled()
+    coarse = LabelLookup(atlas.ontology).to_index(
+        atlas.annotation.levels[2].data[plane // 4].compute()
+    )
+    np.testing.assert_array_equal(np.asarray(layer.data[2][round(plane / 4)]), coarse)

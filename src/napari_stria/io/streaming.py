@@ -63,6 +63,8 @@ class ProgressivePyramid:
     ----------
     levels : tuple of StreamedLevel
         What a viewer is given, the finest first.
+    viewed_point_um : tuple of float or None
+        Where the viewer's sliders stand, in atlas um; the viewer's side keeps it up to date.
     changed : Signal(int)
         A chunk of a level arrived. Emitted in a worker thread.
     failed : Signal(Exception)
@@ -92,6 +94,8 @@ class ProgressivePyramid:
         self._failures: dict[Key, float] = {}
         self._reported: set[str] = set()
         self._last_level: int | None = None
+        # Where the viewer's sliders stand in atlas um; see `_exact_planes`.
+        self.viewed_point_um: tuple[float, float, float] | None = None
         self._closed = False
         shapes = padded_shapes(source.levels)
         self.levels = tuple(StreamedLevel(self, i, shape) for i, shape in enumerate(shapes))
@@ -103,6 +107,26 @@ class ProgressivePyramid:
         served = self._affordable_level(number, box)
         self._request(served, self._box_at(number, box, served))
         return self._assemble(number, box)
+
+    def read_planes(self, number: int, box: Box, planes: tuple[bool, ...]) -> npt.NDArray[Any]:
+        """Read a box of which some axes are single planes that a viewer's sliders chose."""
+        return self.read(number, self._exact_planes(number, box, planes))
+
+    def _exact_planes(self, number: int, box: Box, planes: tuple[bool, ...]) -> Box:
+        """Correct the planes of a coarse level to those that hold the viewed point.
+
+        napari rounds ``index / factor`` where the voxel that holds the point is
+        ``floor((index + 0.5) / factor)``: up to half a coarse voxel off.
+        """
+        if number == 0 or self.viewed_point_um is None:
+            return box
+        index, inside = self.source.levels[number].grid.index_of(self.viewed_point_um)
+        if not inside:
+            return box
+        return tuple(
+            slice(int(i), int(i) + 1) if plane and abs(int(i) - s.start) <= 1 else s
+            for s, plane, i in zip(box, planes, index, strict=True)
+        )
 
     def sample(self, point_um: Sequence[float]) -> tuple[Any, int] | None:
         """Return the value at a point of the finest level that is decoded there, and its number.
@@ -424,6 +448,7 @@ class StreamedView:
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
-        data = self._level.pyramid.read(self._level.number, self._box)
+        pyramid = self._level.pyramid
+        data = pyramid.read_planes(self._level.number, self._box, self._dropped)
         data = data[tuple(0 if gone else slice(None) for gone in self._dropped)]
         return data if dtype is None else data.astype(dtype)

@@ -72,6 +72,8 @@ class AtlasLayers:
         session.colors_changed.connect(self._set_colors)
         session.chunks_changed.connect(self._refresh)
         viewer.layers.events.inserted.connect(self._on_inserted)
+        # Before napari's own callback, which slices.
+        viewer.dims.events.point.connect(self._on_point, position="first")
         for layer in viewer.layers:
             self._adopt(layer)
 
@@ -85,6 +87,7 @@ class AtlasLayers:
         ):
             signal.disconnect(slot, missing_ok=True)
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
+        self._viewer.dims.events.point.disconnect(self._on_point)
         self._refresh.cancel()
 
     # -- adding and removing ---------------------------------------------------------------
@@ -132,6 +135,15 @@ class AtlasLayers:
         middle = finest.grid.center_of([n // 2 for n in finest.shape])
         offset = self._viewer.dims.ndim - 3
         self._viewer.dims.set_point([offset, offset + 1, offset + 2], list(middle))
+
+    def _on_point(self, _event: Any = None) -> None:
+        """Tell the pyramids where the sliders stand."""
+        if self._viewer.dims.ndim < 3:
+            return
+        ap, dv, ml = (float(v) for v in self._viewer.dims.point[-3:])
+        for pyramid in (self._session.annotation, *self._session.templates.values()):
+            if pyramid is not None:
+                pyramid.viewed_point_um = (ap, dv, ml)
 
     def _remove_layers(self) -> None:
         ours = [ly for ly in self._viewer.layers if pyramid_of(ly) is not None]
