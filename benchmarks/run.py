@@ -23,8 +23,8 @@ import numpy as np
 
 from benchmarks.data import NAME, REAL, ten_micrometre_root
 from napari_stria.core.atlas import Atlas
+from napari_stria.core.boxes import blocks_of_box
 from napari_stria.core.labels import LabelLookup
-from napari_stria.core.pyramid import blocks_of_box
 from napari_stria.demo.server import DemoServer
 from napari_stria.io.brainglobe import open_atlas
 from napari_stria.io.cache import ChunkCache

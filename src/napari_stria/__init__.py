@@ -23,14 +23,14 @@ _HOMES = {
     "RegionNotFoundError": "errors",
     "ResolutionWarning": "errors",
     "StriaError": "errors",
-    "Structure": "core.ontology",
+    "Structure": "core.structures",
     "UnsupportedSourceError": "errors",
     "add_atlas": "viewer.controller",
     "atlas_from_array": "core.atlas",
-    "fetch_atlas_list": "io.brainglobe",
+    "fetch_atlas_list": "io.atlas_catalog",
     "open_allen_ccf": "io.allen_ccf",
     "open_atlas": "io.brainglobe",
-    "region_at": "core.regions",
+    "region_at": "core.points",
     "region_table": "core.regions",
     "region_volume": "core.regions",
 }
@@ -62,8 +62,10 @@ __all__ = [
 
 if TYPE_CHECKING:
     from napari_stria.core.atlas import Atlas, atlas_from_array
-    from napari_stria.core.ontology import Ontology, Structure
-    from napari_stria.core.regions import region_at, region_table, region_volume
+    from napari_stria.core.ontology import Ontology
+    from napari_stria.core.points import region_at
+    from napari_stria.core.regions import region_table, region_volume
+    from napari_stria.core.structures import Structure
     from napari_stria.errors import (
         AmbiguousRegionError,
         AtlasNotFoundError,
@@ -78,7 +80,8 @@ if TYPE_CHECKING:
         UnsupportedSourceError,
     )
     from napari_stria.io.allen_ccf import open_allen_ccf
-    from napari_stria.io.brainglobe import fetch_atlas_list, open_atlas
+    from napari_stria.io.atlas_catalog import fetch_atlas_list
+    from napari_stria.io.brainglobe import open_atlas
     from napari_stria.viewer.controller import add_atlas
 
 

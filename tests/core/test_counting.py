@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from napari_stria.core import regions
 from napari_stria.core.atlas import Atlas
-from napari_stria.core.ontology import Ontology, StructureRecord
+from napari_stria.core.ontology import Ontology
 from napari_stria.core.pyramid import ArrayReader, Level, Multiscale
+from napari_stria.core.structures import StructureRecord
 
 # pandas-stubs knows the type of no cell.
 region_table: Callable[..., Any] = regions.region_table

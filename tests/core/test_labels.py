@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_stria.core.labels import LabelLookup, as_int64, run_starts
-from napari_stria.core.ontology import Ontology, StructureRecord
+from napari_stria.core.ontology import Ontology
+from napari_stria.core.structures import StructureRecord
 from napari_stria.errors import CorruptDataError
 
 DTYPES = [np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_stria.core.atlas import ontology_from_dataframe
-from napari_stria.core.ontology import Ontology, StructureRecord
+from napari_stria.core.ontology import Ontology
+from napari_stria.core.structures import StructureRecord
 from napari_stria.errors import OntologyError
 
 BIG = (2**16 + 1, 2**31 + 5, 2**40 + 3, 2**62 + 1)

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from napari_stria.core.atlas import ontology_from_dataframe
-from napari_stria.core.ontology import Ontology, StructureRecord
+from napari_stria.core.ontology import Ontology
+from napari_stria.core.structures import StructureRecord
 from napari_stria.errors import AmbiguousRegionError, FormatError, RegionNotFoundError, StriaError
 
 ROWS = [

@@ -12,16 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_stria.core.boxes import BlockIndex, block_box, block_counts, normalized_key
 from napari_stria.core.pyramid import (
     ArrayReader,
-    BlockIndex,
     Level,
     Multiscale,
     array_reader,
-    block_box,
-    block_counts,
     matches_resolution,
-    normalized_key,
     read_box,
     resolution_triple,
     single_level,

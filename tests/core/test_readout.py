@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from napari_stria.core import regions
 from napari_stria.core.atlas import Atlas, atlas_from_array
-from napari_stria.core.ontology import Ontology, StructureRecord
+from napari_stria.core.ontology import Ontology
 from napari_stria.core.regions import region_volume
+from napari_stria.core.structures import StructureRecord
 from napari_stria.session.colors import resolve_color_table
 from napari_stria.session.readout import midplane_side, resolve_readout, status_line, union_volumes
 

@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 
 from napari_stria.core import regions
 from napari_stria.core.atlas import Atlas, atlas_from_array
-from napari_stria.core.ontology import Ontology, StructureRecord
-from napari_stria.core.pyramid import ArrayReader, BlockIndex, Level, Multiscale
-from napari_stria.core.regions import region_at, region_volume
+from napari_stria.core.boxes import BlockIndex
+from napari_stria.core.ontology import Ontology
+from napari_stria.core.points import region_at
+from napari_stria.core.pyramid import ArrayReader, Level, Multiscale
+from napari_stria.core.regions import region_volume
+from napari_stria.core.structures import StructureRecord
 from napari_stria.errors import (
     CoordinateError,
     FormatError,

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from napari_stria.core.pyramid import BlockIndex, Level, Multiscale, block_box
+from napari_stria.core.boxes import BlockIndex, block_box
+from napari_stria.core.pyramid import Level, Multiscale
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
 from napari_stria.io.streaming import ProgressivePyramid

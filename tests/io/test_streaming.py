@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from napari_stria.core.pyramid import ArrayReader, Level
 from napari_stria.errors import StreamingArrayError
-from napari_stria.io.streaming import padded_shapes
+from napari_stria.io.streamed_level import padded_shapes
 
 Array = npt.NDArray[Any]
 Build = Callable[..., Any]

@@ -18,7 +18,8 @@ import pytest
 import zarr
 import zarr.codecs as codecs
 
-from napari_stria.core.pyramid import block_counts, read_box
+from napari_stria.core.boxes import block_counts
+from napari_stria.core.pyramid import read_box
 from napari_stria.errors import CorruptDataError, FormatError
 from napari_stria.io.store import FolderStore
 from napari_stria.io.zarr_array import ZarrArray, read_array, read_json

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pytest
 
 import napari_stria as stria
-from napari_stria.core.pyramid import ArrayReader, BlockIndex, single_level
+from napari_stria.core.boxes import BlockIndex
+from napari_stria.core.pyramid import ArrayReader, single_level
 from napari_stria.errors import NetworkError
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool

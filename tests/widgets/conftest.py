@@ -8,8 +8,9 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from napari_stria.core.atlas import Atlas, atlas_from_array
-from napari_stria.core.ontology import Ontology, StructureRecord
-from napari_stria.io.brainglobe import AtlasEntry
+from napari_stria.core.ontology import Ontology
+from napari_stria.core.structures import StructureRecord
+from napari_stria.io.atlas_catalog import AtlasEntry
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
 from napari_stria.session.atlas_session import AtlasSession

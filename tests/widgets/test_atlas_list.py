@@ -8,7 +8,7 @@ from qtpy import QtTest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
-from napari_stria.io.brainglobe import AtlasEntry
+from napari_stria.io.atlas_catalog import AtlasEntry
 from napari_stria.widgets._atlas_model import AtlasModel
 from napari_stria.widgets.atlas_list import AtlasList
 

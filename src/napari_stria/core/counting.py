@@ -17,8 +17,9 @@ import numpy.typing as npt
 from dask.base import compute
 from dask.delayed import delayed
 
+from napari_stria.core.boxes import BlockIndex, block_box
 from napari_stria.core.labels import as_int64, check_label_dtype
-from napari_stria.core.pyramid import BlockIndex, BlockReader, Level, block_box, read_box
+from napari_stria.core.pyramid import BlockReader, Level, read_box
 from napari_stria.core.space import midplane_index, near_side
 from napari_stria.errors import FormatError, TaskCancelled
 

@@ -4,64 +4,21 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_stria.errors import AmbiguousRegionError, OntologyError, RegionNotFoundError
-
-RegionKey = "int | str | Structure"
-
-
-@dataclass(frozen=True)
-class Structure:
-    """One region of an ontology.
-
-    Attributes
-    ----------
-    id : int
-        Identifier in the ontology, unique.
-    acronym, name : str
-        Short and full name; neither is unique in every atlas.
-    rgb_triplet : tuple of int
-        Colour, three values of 0 to 255.
-    structure_id_path : tuple of int
-        Ids from the root down to this region, both included; derived from the parents.
-    parent : Structure or None
-        The region one level up, None for a root.
-    depth : int
-        Number of ancestors; 0 for a root.
-    annotation_value : int
-        The value of this region's own voxels in the annotation volume.
-    """
-
-    id: int
-    acronym: str
-    name: str
-    rgb_triplet: tuple[int, int, int]
-    structure_id_path: tuple[int, ...]
-    depth: int
-    annotation_value: int
-    parent: Structure | None = field(default=None, repr=False, compare=False)
-
-    def __str__(self) -> str:
-        return f"{self.acronym} ({self.name})"
-
-
-@dataclass(frozen=True)
-class StructureRecord:
-    """A row from which an `Ontology` is built; `parent_id` None marks a root."""
-
-    id: int
-    parent_id: int | None
-    acronym: str
-    name: str
-    rgb_triplet: tuple[int, int, int] = (160, 160, 160)
-    annotation_value: int | None = None
+from napari_stria.core.structures import (
+    Structure,
+    StructureRecord,
+    build_structures,
+    check_values,
+    pre_order,
+)
+from napari_stria.errors import AmbiguousRegionError, RegionNotFoundError
 
 
 class Ontology(Collection[Structure]):
@@ -92,12 +49,12 @@ class Ontology(Collection[Structure]):
 
     def __init__(self, records: Iterable[StructureRecord]) -> None:
         rows = [row for row in records if row.id != 0]
-        order, parents, ends = _pre_order(rows)
+        order, parents, ends = pre_order(rows)
         ordered = [rows[i] for i in order]
         self.parents = np.asarray(parents, dtype=np.int32)
         self.subtree_ends = np.asarray(ends, dtype=np.int32)
-        self._structures = _build_structures(ordered, parents)
-        _check_values(self._structures)
+        self._structures = build_structures(ordered, parents)
+        check_values(self._structures)
         self.ids = np.array([s.id for s in self._structures], dtype=np.int64)
         self.annotation_values = np.array(
             [s.annotation_value for s in self._structures], dtype=np.int64
@@ -304,76 +261,3 @@ def _group(texts: Iterable[str]) -> dict[str, list[int]]:
     for position, text in enumerate(texts):
         groups.setdefault(text, []).append(position)
     return groups
-
-
-def _pre_order(rows: Sequence[StructureRecord]) -> tuple[list[int], list[int], list[int]]:
-    """Return the rows' pre-order, and the parent and subtree end of each position."""
-    if not rows:
-        raise OntologyError("the ontology has no region; check that the file is the right one.")
-    row_of_id: dict[int, int] = {}
-    for i, row in enumerate(rows):
-        if row_of_id.setdefault(row.id, i) != i:
-            raise OntologyError(f"the id {row.id} is listed twice; each region needs its own.")
-    children: dict[int | None, list[int]] = {}
-    for i, row in enumerate(rows):
-        known = row.parent_id if row.parent_id in row_of_id else None
-        children.setdefault(known, []).append(i)
-    order: list[int] = []
-    parents: list[int] = []
-    ends = [0] * len(rows)
-    # Positive entries open a row, negative ones (~position) close the subtree at that position.
-    stack = [(i, -1) for i in reversed(children.get(None, []))]
-    while stack:
-        i, parent = stack.pop()
-        if i < 0:
-            ends[~i] = len(order)
-            continue
-        position = len(order)
-        order.append(i)
-        parents.append(parent)
-        stack.append((~position, -1))
-        stack.extend((c, position) for c in reversed(children.get(rows[i].id, [])))
-    if len(order) != len(rows):
-        stuck = sorted(set(row_of_id) - {rows[i].id for i in order})[:5]
-        raise OntologyError(f"the parents of the regions {stuck} form a cycle without a root.")
-    return order, parents, ends
-
-
-def _build_structures(
-    rows: Sequence[StructureRecord], parents: Sequence[int]
-) -> tuple[Structure, ...]:
-    built: list[Structure] = []
-    for row, parent_position in zip(rows, parents, strict=True):
-        parent = built[parent_position] if parent_position >= 0 else None
-        path = (*(parent.structure_id_path if parent else ()), row.id)
-        value = row.id if row.annotation_value is None else row.annotation_value
-        color = _checked_color(row)
-        built.append(
-            Structure(row.id, row.acronym, row.name, color, path, len(path) - 1, value, parent)
-        )
-    return tuple(built)
-
-
-def _checked_color(row: StructureRecord) -> tuple[int, int, int]:
-    color = tuple(int(c) for c in row.rgb_triplet)
-    if len(color) != 3 or not all(0 <= c <= 255 for c in color):
-        raise OntologyError(f"region {row.id} has the colour {color}; give three of 0 to 255.")
-    r, g, b = color
-    return r, g, b
-
-
-def _check_values(structures: Sequence[Structure]) -> None:
-    """Two regions with one annotation value would both claim the same voxels."""
-    owner: dict[int, Structure] = {}
-    for s in structures:
-        if not (0 < s.annotation_value < 2**63 and 0 < s.id < 2**63):
-            raise OntologyError(
-                f"region {s.id} has the annotation value {s.annotation_value}; ids and values are "
-                "whole numbers above 0 (0 is background) and below 2^63."
-            )
-        first = owner.setdefault(s.annotation_value, s)
-        if first is not s:
-            raise OntologyError(
-                f"regions {first.id} and {s.id} share the annotation value {s.annotation_value}; "
-                "each region needs its own."
-            )

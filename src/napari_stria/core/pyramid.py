@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
-import operator
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from typing import Any, Protocol, runtime_checkable
 
 import dask.array as da
 import numpy as np
 import numpy.typing as npt
 
+from napari_stria.core.boxes import (
+    BlockIndex,
+    Box,
+    block_box,
+    block_counts,
+    blocks_of_box,
+    normalized_key,
+    overlap,
+)
 from napari_stria.core.space import SamplingGrid, Triple
 from napari_stria.errors import CoordinateError, FormatError
-
-BlockIndex = tuple[int, ...]
-Box = tuple[slice, ...]
 
 
 @runtime_checkable
@@ -80,18 +84,6 @@ def array_reader(array: Any, chunk: int = 128) -> ArrayReader:
     return ArrayReader(array, tuple(min(chunk, int(n)) or 1 for n in array.shape))
 
 
-def block_box(index: BlockIndex, chunk_shape: Sequence[int], shape: Sequence[int]) -> Box:
-    """Return the slices that a block covers, cut at the array's end."""
-    return tuple(
-        slice(i * c, min((i + 1) * c, n)) for i, c, n in zip(index, chunk_shape, shape, strict=True)
-    )
-
-
-def block_counts(shape: Sequence[int], chunk_shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the number of blocks along each axis."""
-    return tuple(-(-n // c) for n, c in zip(shape, chunk_shape, strict=True))
-
-
 def read_box(reader: BlockReader, box: Box) -> npt.NDArray[Any]:
     """Read a box of voxels, touching only the blocks that it crosses."""
     shape = tuple(s.stop - s.start for s in box)
@@ -103,24 +95,6 @@ def read_box(reader: BlockReader, box: Box) -> npt.NDArray[Any]:
         target, source = overlap(box, block_box(index, reader.chunk_shape, reader.shape))
         out[target] = block[source]
     return out
-
-
-def blocks_of_box(box: Box, chunk_shape: Sequence[int]) -> Iterator[BlockIndex]:
-    """Yield the indices of the blocks that a box crosses, in C order."""
-    return product(
-        *(
-            range(s.start // c, -(-s.stop // c) if s.stop > s.start else s.start // c)
-            for s, c in zip(box, chunk_shape, strict=True)
-        )
-    )
-
-
-def overlap(box: Box, block: Box) -> tuple[Box, Box]:
-    """Return where two boxes meet, relative to the first and to the second."""
-    meet = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, block, strict=True)]
-    in_box = tuple(slice(lo - a.start, hi - a.start) for (lo, hi), a in zip(meet, box))
-    in_block = tuple(slice(lo - b.start, hi - b.start) for (lo, hi), b in zip(meet, block))
-    return in_box, in_block
 
 
 class _SliceAdapter:
@@ -135,49 +109,6 @@ class _SliceAdapter:
         box, ints, steps = normalized_key(key, self.shape)
         data = read_box(self.reader, box)
         return data[tuple(0 if i else slice(None, None, st) for i, st in zip(ints, steps))]
-
-
-def normalized_key(key: Any, shape: Sequence[int]) -> tuple[Box, tuple[bool, ...], tuple[int, ...]]:
-    """Return a basic index as a box, with which axes were integers and the steps.
-
-    Raises
-    ------
-    IndexError
-        For an integer outside the array, or anything but slices with a positive step and integers.
-    """
-    keys = key if isinstance(key, tuple) else (key,)
-    if any(k is Ellipsis for k in keys):
-        at = next(i for i, k in enumerate(keys) if k is Ellipsis)
-        fill = (slice(None),) * (len(shape) - len(keys) + 1)
-        keys = (*keys[:at], *fill, *keys[at + 1 :])
-    keys = (*keys, *(slice(None),) * (len(shape) - len(keys)))
-    if len(keys) != len(shape):
-        raise IndexError(f"too many indices for an array of {len(shape)} axes: {key!r}")
-    box, ints, steps = [], [], []
-    for k, n in zip(keys, shape, strict=True):
-        if isinstance(k, slice):
-            start, stop, step = k.indices(n)
-            if step < 1:
-                raise IndexError("lazy levels are sliced with positive steps only")
-            box.append(slice(start, max(start, stop)))
-            ints.append(False)
-            steps.append(step)
-        else:
-            i = _whole_index(k)
-            if not -n <= i < n:
-                raise IndexError(f"index {i} is out of bounds for an axis of {n} voxels")
-            i += n if i < 0 else 0
-            box.append(slice(i, i + 1))
-            ints.append(True)
-            steps.append(1)
-    return tuple(box), tuple(ints), tuple(steps)
-
-
-def _whole_index(value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError as error:
-        raise IndexError(f"an index is a whole number or a slice, not {value!r}") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,10 @@ names are tried in turn; nothing else is guessed.
 
 from __future__ import annotations
 
-import configparser
 import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -28,70 +26,17 @@ from napari_stria.errors import (
     StoreNotFoundError,
     UnsupportedSourceError,
 )
+from napari_stria.io.atlas_catalog import DEFAULT_ROOT, read_atlas_list
 from napari_stria.io.ome_zarr import OmeZarr, read_ome_zarr, statistics_files
 from napari_stria.io.store import Store, checked_key, open_store
 from napari_stria.io.terminology import parse_terminology
 from napari_stria.io.zarr_array import read_json
 
-DEFAULT_ROOT = "https://brainglobe.s3.us-west-2.amazonaws.com/atlas"
 _ANNOTATION_FILES = ("annotations_compressed.ome.zarr", "annotation.ome.zarr")
 _TEMPLATE_FILES = ("template.ome.zarr", "anatomical_template.ome.zarr")
 _TERMINOLOGY_FILES = ("terminology.csv", "structures.csv")
 _HEMISPHERES_FILES = ("hemispheres.ome.zarr",)
 _DEFAULT_SPACE = "asr"
-
-
-@dataclass(frozen=True)
-class AtlasEntry:
-    """One atlas that a root offers; `version` is its newest."""
-
-    name: str
-    version: str
-
-
-def fetch_atlas_list(
-    root: str | Path | None = None, storage_options: Mapping[str, Any] | None = None
-) -> list[AtlasEntry]:
-    """Return the atlases of a root, sorted by name.
-
-    Parameters
-    ----------
-    root : str or Path, optional
-        URL or folder; default is BrainGlobe's public bucket.
-
-    Raises
-    ------
-    AtlasNotFoundError
-        If there is no list of atlases at the root.
-    NetworkError
-        If the server cannot be reached.
-    """
-    return _atlas_list(open_store(root or DEFAULT_ROOT, storage_options))
-
-
-def _atlas_list(store: Store) -> list[AtlasEntry]:
-    versions: dict[str, str] = {}
-    found = False
-    for name in ("last_versions.conf", "custom_atlases.conf"):
-        raw = store.get(f"atlases/{name}")
-        if raw is None:
-            continue
-        found = True
-        parser = configparser.ConfigParser(interpolation=None)
-        parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
-        try:
-            parser.read_string(raw.decode("utf-8-sig"))
-            section = parser["atlases"]
-        except (configparser.Error, UnicodeDecodeError, KeyError) as error:
-            raise FormatError(
-                f"{store.uri}/atlases/{name} is not a list of atlases; check the root."
-            ) from error
-        versions.update({k: v.strip() for k, v in section.items()})
-    if not found:
-        raise AtlasNotFoundError(
-            f"{store.uri} has no atlases/last_versions.conf; give the root of a BrainGlobe store."
-        )
-    return [AtlasEntry(name, versions[name]) for name in sorted(versions)]
 
 
 def open_atlas(
@@ -194,7 +139,7 @@ def _open_by_name(
 
 
 def _newest_version(store: Store, name: str) -> str:
-    entries = _atlas_list(store)
+    entries = read_atlas_list(store)
     for entry in entries:
         if entry.name == name:
             return entry.version

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from napari_stria.core.ontology import Ontology, StructureRecord
+from napari_stria.core.ontology import Ontology
+from napari_stria.core.structures import StructureRecord
 from napari_stria.errors import FormatError
 
 # The first name is today's; the others were used by older files.

@@ -7,10 +7,8 @@ directly: in real atlases zarr-python's own path costs several times the decompr
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,13 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import zarr
-import zarr.abc.store as zarr_store
-from zarr.core.buffer import Buffer, BufferPrototype
 
-from napari_stria.core.pyramid import BlockIndex, block_box
-from napari_stria.errors import CorruptDataError, FormatError
+from napari_stria.core.boxes import BlockIndex, block_box
+from napari_stria.errors import FormatError
 from napari_stria.io.codecs import COMPRESSORS, decompress
 from napari_stria.io.store import Store
+from napari_stria.io.zarr_bridge import ZarrStore, corrupt_chunk
 
 _MAX_CHUNK_BYTES = 2 << 30
 _MAX_CHUNKS = 50_000_000
@@ -115,15 +112,15 @@ class ZarrArray:
         try:
             data = raw if self.compressor is None else decompress(self.compressor, raw, size)
         except ValueError as error:
-            raise _corrupt(self.store, key, f"cannot be decompressed: {error}") from error
+            raise corrupt_chunk(self.store, key, f"cannot be decompressed: {error}") from error
         if len(data) != size:
-            raise _corrupt(self.store, key, f"has {len(data)} bytes where {size} belong")
+            raise corrupt_chunk(self.store, key, f"has {len(data)} bytes where {size} belong")
         out = np.frombuffer(data, dtype=stored).reshape(self.chunk_shape)
         return out if stored == self.dtype else out.astype(self.dtype)
 
     @cached_property
     def _zarr(self) -> Any:
-        return zarr.open_array(store=_ZarrStore(self.store), path=self.path, mode="r")
+        return zarr.open_array(store=ZarrStore(self.store), path=self.path, mode="r")
 
     def _read_by_zarr(self, box: tuple[slice, ...]) -> npt.NDArray[Any]:
         try:
@@ -131,15 +128,11 @@ class ZarrArray:
         except OSError:
             raise
         except Exception as error:
-            raise _corrupt(self.store, self.path, f"cannot be decoded: {error}") from error
+            raise corrupt_chunk(self.store, self.path, f"cannot be decoded: {error}") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = tuple(getattr(self, name) for name in self.__dataclass_fields__)
         return ZarrArray, values
-
-
-def _corrupt(store: Store, key: str, what: str) -> CorruptDataError:
-    return CorruptDataError(f"the chunk {store.uri}/{key} {what}; it is damaged or not a chunk.")
 
 
 def _check_size(array: ZarrArray) -> None:
@@ -253,70 +246,3 @@ def _v2_array(store: Store, path: str, meta: dict[str, Any]) -> ZarrArray:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"{store.uri}/{path}/.zarray is incomplete: {error!r}.") from error
-
-
-class _ZarrStore(zarr_store.Store):
-    """Lets zarr-python read from a `Store`; our store blocks, so each call has a thread."""
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(read_only=True)
-        self._source = store
-
-    supports_writes = False
-    supports_deletes = False
-    supports_listing = False
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ZarrStore) and other._source == self._source
-
-    async def get(
-        self,
-        key: str,
-        prototype: BufferPrototype,
-        byte_range: zarr_store.ByteRequest | None = None,
-    ) -> Buffer | None:
-        data = await asyncio.to_thread(self._source.get, key)
-        if data is None:
-            return None
-        if not data:
-            # zarr-python takes an empty object for a chunk of fill values.
-            raise _corrupt(self._source, key, "is empty")
-        return prototype.buffer.from_bytes(_ranged(data, byte_range))
-
-    async def get_partial_values(
-        self,
-        prototype: BufferPrototype,
-        key_ranges: Iterable[tuple[str, zarr_store.ByteRequest | None]],
-    ) -> list[Buffer | None]:
-        return [await self.get(key, prototype, wanted) for key, wanted in key_ranges]
-
-    async def exists(self, key: str) -> bool:
-        return await asyncio.to_thread(self._source.get, key) is not None
-
-    async def set(self, key: str, value: Buffer) -> None:  # noqa: ARG002
-        raise PermissionError("an atlas is never written to")
-
-    async def delete(self, key: str) -> None:  # noqa: ARG002
-        raise PermissionError("an atlas is never written to")
-
-    async def list(self) -> AsyncIterator[str]:
-        raise PermissionError("an atlas's keys are not listed")
-        yield ""
-
-    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:  # noqa: ARG002
-        raise PermissionError("an atlas's keys are not listed")
-        yield ""
-
-    async def list_dir(self, prefix: str) -> AsyncIterator[str]:  # noqa: ARG002
-        raise PermissionError("an atlas's keys are not listed")
-        yield ""
-
-
-def _ranged(data: bytes, wanted: zarr_store.ByteRequest | None) -> bytes:
-    if isinstance(wanted, zarr_store.RangeByteRequest):
-        return data[wanted.start : wanted.end]
-    if isinstance(wanted, zarr_store.OffsetByteRequest):
-        return data[wanted.offset :]
-    if isinstance(wanted, zarr_store.SuffixByteRequest):
-        return data[-wanted.suffix :]
-    return data

@@ -13,7 +13,8 @@ from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 from napari_stria.core.atlas import Atlas
 from napari_stria.core.regions import region_table
 from napari_stria.errors import StriaError
-from napari_stria.io.brainglobe import DEFAULT_ROOT, AtlasEntry, fetch_atlas_list, open_atlas
+from napari_stria.io.atlas_catalog import DEFAULT_ROOT, AtlasEntry, fetch_atlas_list
+from napari_stria.io.brainglobe import open_atlas
 from napari_stria.io.cache import cache_folder, write_atomically
 from napari_stria.viewer.controller import AtlasController, controller_of
 from napari_stria.viewer.layers import pyramid_of

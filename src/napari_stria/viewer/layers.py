@@ -14,7 +14,8 @@ from napari.utils.colormaps import CyclicLabelColormap
 from superqt.utils import qthrottled
 
 from napari_stria.core.space import AXIS_LABELS
-from napari_stria.io.streaming import ProgressivePyramid, StreamedLevel
+from napari_stria.io.streamed_level import StreamedLevel
+from napari_stria.io.streaming import ProgressivePyramid
 
 if TYPE_CHECKING:
     import napari

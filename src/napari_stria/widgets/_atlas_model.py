@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 
-from napari_stria.io.brainglobe import AtlasEntry
+from napari_stria.io.atlas_catalog import AtlasEntry
 
 _HEADERS = ("Atlas", "Version")
 _NO_INDEX = QModelIndex()

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from qtpy.QtCore import QAbstractItemModel, QModelIndex, QObject, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 
-from napari_stria.core.ontology import Ontology, Structure
+from napari_stria.core.ontology import Ontology
+from napari_stria.core.structures import Structure
 from napari_stria.session.readout import PATH_SEPARATOR, region_path
 from napari_stria.widgets._qt import Signal
 

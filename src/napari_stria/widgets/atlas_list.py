@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_stria.io.brainglobe import AtlasEntry
+from napari_stria.io.atlas_catalog import AtlasEntry
 from napari_stria.widgets._atlas_model import AtlasModel
 from napari_stria.widgets._atlas_view import AtlasView
 from napari_stria.widgets._notices import BusyRow, MessageRow

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from napari_stria.core.atlas import Atlas
-from napari_stria.io.brainglobe import AtlasEntry
+from napari_stria.io.atlas_catalog import AtlasEntry
 from napari_stria.session.atlas_session import AtlasSession, TableProgress, sentence_of
 from napari_stria.session.readout import Readout, union_volumes
 from napari_stria.session.tasks import Tasks
