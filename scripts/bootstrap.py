@@ -71,11 +71,9 @@ def fail(sentence: str) -> NoReturn:
 
 
 def run(*command: "str | Path", **options: Any) -> bool:
-    """Run a command at the top of the repository and say whether it succeeded.
-
-    It inherits the lock, which is thereby held until the last installer has ended.
-    """
+    """Run a command at the top of the repository and say whether it succeeded."""
     words = [str(word) for word in command]
+    # It inherits the lock, which is thereby held until the last installer has ended.
     return subprocess.call(words, cwd=str(ROOT), close_fds=False, **options) == 0  # noqa: S603
 
 

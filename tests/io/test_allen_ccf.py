@@ -136,6 +136,25 @@ def test_a_voxel_size_may_be_given(tmp_path: Path, graph: Path) -> None:
     assert atlas.annotation.levels[0].scale_um == (10, 20, 30)
 
 
+@pytest.mark.parametrize(
+    ("units", "size", "um"), [("mm", 0.025, 25.0), ("microns", 25.0, 25.0), ("um", 10.0, 10.0)]
+)
+def test_space_units_are_honoured(
+    tmp_path: Path, graph: Path, units: str, size: float, um: float
+) -> None:
+    header = {"space units": [units] * 3, "space directions": np.diag([size] * 3)}
+    path = _write(tmp_path / "a.nrrd", _volume((4, 5, 6)), **header)
+    atlas = stria.open_allen_ccf(path, graph)
+    assert atlas.annotation.levels[0].scale_um == (um, um, um)
+
+
+def test_a_voxel_size_that_cannot_be_um_is_refused(tmp_path: Path, graph: Path) -> None:
+    header = {"space directions": np.diag([0.025] * 3)}
+    path = _write(tmp_path / "a.nrrd", _volume((4, 5, 6)), **header)
+    with pytest.raises(stria.FormatError, match="give resolution_um"):
+        stria.open_allen_ccf(path, graph)
+
+
 def test_files_that_are_not_there(tmp_path: Path, graph: Path) -> None:
     with pytest.raises(stria.AtlasNotFoundError, match="is not a file"):
         stria.open_allen_ccf(tmp_path / "nowhere.nrrd", graph)

@@ -200,7 +200,7 @@ def test_a_failed_opening_keeps_the_atlas_and_says_why(session: AtlasSession) ->
 def test_hiding_isolating_and_showing(session: AtlasSession) -> None:
     tables: list[Any] = []
     session.colors_changed.connect(tables.append)
-    session.set_visible(1, False)
+    session.set_visible([1], False)
     assert session.hidden.tolist() == [False, True, True, False]
     np.testing.assert_array_equal(tables[-1][:, 3], [0, 1, 0, 0, 1, 1])
     session.isolate([2])
@@ -268,7 +268,8 @@ def test_a_chunk_that_fails_is_told_once_and_may_be_retried(
     session.show(atlas)
     session.click((5, 10, 25))
     assert pool.wait_idle(10)
-    assert said == ["the server cannot be reached; check the network."]
+    assert said[0] == "the server cannot be reached; check the network."
+    assert len(said) == 2
     assert session.readout is None
     reader.broken.clear()
     session.retry()
@@ -299,6 +300,50 @@ def test_a_table_that_fails_says_so_and_can_be_counted_again(
     assert session.readout.volumes is not None
 
 
+def test_a_mended_server_answers_the_next_click(
+    make: Callable[..., AtlasSession], pool: ChunkPool
+) -> None:
+    reader = Broken(_labels(), (4, 4, 6))
+    reader.broken.set()
+    atlas = stria.Atlas(
+        "broken", stria.Ontology.from_records(ROWS), single_level(reader, (10.0, 20.0, 50.0)),
+        "asr", (10.0, 20.0, 50.0),
+    )  # fmt: skip
+    session, said = make(), list[str]()
+    session.message.connect(said.append)
+    session.show(atlas)
+    for _ in range(2):
+        said.clear()
+        session.click((5, 10, 25))
+        assert pool.wait_idle(10)
+        assert any("click again" in text for text in said)
+    reader.broken.clear()
+    session.click((5, 10, 25))
+    assert pool.wait_idle(10)
+    assert _readout(session).title == "A1"
+
+
+def test_showing_the_same_atlas_again_counts_again(
+    make: Callable[..., AtlasSession], atlas: stria.Atlas
+) -> None:
+    tasks = LateTasks()
+    session = make(tasks)
+    session.show(atlas)
+    session.select([1])
+    session.show(atlas)
+    session.select([1])
+    tasks.go()
+    assert session.progress.state == "ready"
+
+
+def test_many_regions_are_hidden_by_one_change_of_colours(session: AtlasSession) -> None:
+    tables: list[Any] = []
+    session.colors_changed.connect(tables.append)
+    session.set_visible(range(4), False)
+    assert len(tables) == 1
+    assert session.hidden.all()
+
+
 def test_closing_ends_everything(session: AtlasSession, pool: ChunkPool) -> None:
     said: list[Readout | None] = []
     session.select([1])
@@ -309,5 +354,5 @@ def test_closing_ends_everything(session: AtlasSession, pool: ChunkPool) -> None
     assert said == [None]
     assert pool.pending == 0
     session.click((5, 10, 25))
-    session.set_visible(0, False)
+    session.set_visible([0], False)
     assert session.readout is None

@@ -75,7 +75,7 @@ def test_closing_the_dock_keeps_layers_and_selection(
     gc.collect()
     position = session.atlas.ontology.position("TH")
     session.select([position])
-    session.set_visible(position, False)
+    session.set_visible([position], False)
     settled()
     assert len(viewer.layers) == 2
     _, again = viewer.window.add_plugin_dock_widget("napari-stria", "Atlas")
@@ -137,15 +137,22 @@ def test_saving_volumes(
     assert float(frame["volume_mm3"].loc[254]) > 0
 
 
-def test_settings_are_in_preferences(viewer: Any) -> None:
+def test_settings_in_preferences_are_followed(viewer: Any, dock: Any) -> None:
     from napari.settings import get_plugin_settings
 
+    from napari_stria.viewer.controller import shared_cache, shared_pool
     from napari_stria.viewer.settings import stria_settings
 
     assert stria_settings().cache_mb == 1024
-    get_plugin_settings("napari-stria").streaming.cache_mb = 256
-    assert stria_settings().cache_mb == 256
-    get_plugin_settings("napari-stria").streaming.cache_mb = 1024
+    streaming = get_plugin_settings("napari-stria").streaming
+    streaming.cache_mb = 256
+    streaming.workers = 3
+    try:
+        assert stria_settings().cache_mb == 256
+        assert shared_cache().max_bytes == 256 * 2**20
+        assert shared_pool().workers == 3
+    finally:
+        streaming.cache_mb, streaming.workers = 1024, 8
 
 
 def test_the_sample_streams_and_is_in_step_with_the_dock(

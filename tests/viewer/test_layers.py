@@ -97,7 +97,7 @@ def test_selecting_dims_the_rest_without_fetching(
 def test_hide_isolate_and_show_all(viewer: Any, shown: Any, atlas: stria.Atlas) -> None:
     n = len(atlas.ontology)
     position = atlas.ontology.position("TH")
-    shown.set_visible(position, False)
+    shown.set_visible([position], False)
     alpha = np.asarray(_labels(viewer).colormap.colors)[1:-1, 3]
     assert alpha[position] == 0
     assert (alpha > 0).sum() == n - len(atlas.ontology.descendants("TH", include_self=True))
@@ -153,10 +153,20 @@ def test_sides_are_written_for_each_view(viewer: Any, shown: Any) -> None:
     assert text.visible
     assert text.text.split()[0] == "R"
     assert text.text.split()[-1] == "L"
-    viewer.dims.order = (2, 0, 1)
-    assert not text.visible
+    viewer.scene.camera.orientation2d = ("down", "left")
+    assert text.text.split()[0] == "L"
+    viewer.scene.camera.orientation2d = ("down", "right")
     viewer.dims.order = (1, 0, 2)
     assert text.text.split()[0] == "R"
+    viewer.dims.order = (0, 2, 1)
+    assert text.text == "side of the animal: top R, bottom L"
+    viewer.dims.order = (2, 0, 1)
+    viewer.dims.set_point(2, 1000.0)
+    assert text.text == "right side of the animal"
+    viewer.dims.set_point(2, 10000.0)
+    assert text.text == "left side of the animal"
+    viewer.dims.ndisplay = 3
+    assert text.text == "the ML axis runs R ▸ L"
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 0, 1)])
@@ -240,12 +250,21 @@ def test_users_napari_settings_are_left_alone(viewer: Any, shown: Any) -> None:
 def test_a_coarse_level_shows_the_plane_that_holds_the_point(
     viewer: Any, shown: Any, atlas: stria.Atlas, settled: Callable[[], None], plane: int
 ) -> None:
-    """Planes 120 to 123 of 50 um lie in plane 30 of 200 um; napari alone asks for 31 at 122.5."""
+    """Planes 120 to 123 of 50 um lie in plane 30 of 200 um; napari alone shows 31 for the last."""
     layer = _labels(viewer)
     layer.locked_data_level = 2
     viewer.dims.set_current_step(0, plane)
     settled()
-    coarse = LabelLookup(atlas.ontology).to_index(
-        atlas.annotation.levels[2].data[plane // 4].compute()
-    )
-    np.testing.assert_array_equal(np.asarray(layer.data[2][round(plane / 4)]), coarse)
+    lookup = LabelLookup(atlas.ontology)
+    coarse = atlas.annotation.levels[2].data
+
+    def truth(number: int) -> Any:
+        return lookup.to_index(coarse[number].compute())
+
+    def as_napari_slices(number: int) -> Any:
+        return np.asarray(layer.data[2][:, 0:40, 0:57][number])
+
+    np.testing.assert_array_equal(as_napari_slices(round(plane / 4)), truth(plane // 4))
+    # Whoever asks a level for a plane gets that plane.
+    for number in (29, 30, 31, 32):
+        np.testing.assert_array_equal(np.asarray(layer.data[2][number]), truth(number))

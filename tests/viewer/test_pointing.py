@@ -192,6 +192,8 @@ def test_go_to_region_moves_the_slider_onto_it(
         wait_for(lambda: shown.table is not None)
         axis = order[0]
         index = int(viewer.dims.point[axis] // 50)
+        center = viewer.scene.camera.center[-2:]
+        assert np.allclose(center, [viewer.dims.point[d] for d in viewer.dims.displayed], atol=50)
         plane = np.take(atlas.annotation.levels[0].data.compute(), index, axis=axis)
         assert (plane == atlas.ontology["CP"].annotation_value).any()
 

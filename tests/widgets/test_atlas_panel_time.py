@@ -111,7 +111,7 @@ def test_a_failed_count_is_told_once(held: tuple[HeldTasks, Bench, AtlasPanel]) 
 def test_a_panel_shows_what_the_session_has_already(bench: Bench, qtbot: QtBot) -> None:
     bench.session.show(bench.atlas)
     bench.session.select([RSPD])
-    bench.session.set_visible(TH, False)
+    bench.session.set_visible([TH], False)
     panel = bench.panel()
     qtbot.addWidget(panel)
     panel.show()

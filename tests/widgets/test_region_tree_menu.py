@@ -32,23 +32,23 @@ def test_clicking_a_check_box_asks(tree: RegionTree, heard: Heard) -> None:
     box = style.subElementRect(part, option, tree.view)
     left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     gui.mouseClick(tree.view.viewport(), left, none, box.center())
-    assert ("visibility_edited", RSP, False) in heard
+    assert ("visibility_edited", (RSP,), False) in heard
 
 
 def test_space_asks_for_the_whole_selection(tree: RegionTree, heard: Heard) -> None:
     tree.set_selected((VIS, TH))
     gui.keyClick(tree.view, Key.Key_Space)
-    assert heard == [("visibility_edited", VIS, False), ("visibility_edited", TH, False)]
+    assert heard == [("visibility_edited", (VIS, TH), False)]
     hidden = np.zeros(9, dtype=bool)
     hidden[VIS] = True
     tree.set_hidden(hidden)
     heard.clear()
     gui.keyClick(tree.view, Key.Key_Space)
-    assert heard == [("visibility_edited", VIS, True), ("visibility_edited", TH, True)]
+    assert heard == [("visibility_edited", (VIS, TH), True)]
     tree.view.setCurrentIndex(tree.filter.index_of(MB, 1))
     heard.clear()
     gui.keyClick(tree.view, Key.Key_Space)
-    assert heard == [("visibility_edited", MB, False)]
+    assert heard == [("visibility_edited", (MB,), False)]
 
 
 # -- the context menu -----------------------------------------------------------------------------

@@ -6,18 +6,21 @@ never on voxels, and block by block, so that memory does not grow with the volum
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from threading import Event
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from dask.base import compute
+from dask.base import compute, get_scheduler
 from dask.delayed import delayed
 
 from napari_stria.core.boxes import BlockIndex, block_box
+from napari_stria.core.daemons import DaemonPool
 from napari_stria.core.labels import as_int64, check_label_dtype
 from napari_stria.core.pyramid import BlockReader, Level, read_box
 from napari_stria.core.space import midplane_index, near_side
@@ -201,6 +204,21 @@ def side_rule(level: Level, space: str, hemispheres: Level | None) -> SideRule:
     return SideRule(near_side(space), midplane_index(level.shape[2]), reader)
 
 
+def _scheduling(scheduler: Any) -> dict[str, Any]:
+    """Return how dask shall run: as asked, as configured, or else in daemon threads of ours.
+
+    dask's own threads are waited for when the program ends, for as long as a server stalls.
+    """
+    if scheduler is None and get_scheduler() is None:
+        return {"scheduler": "threads", "pool": _daemon_pool()}
+    return {"scheduler": scheduler}
+
+
+@cache
+def _daemon_pool() -> DaemonPool:
+    return DaemonPool(os.cpu_count() or 2)
+
+
 def count_labels(
     level: Level,
     rule: SideRule,
@@ -240,7 +258,7 @@ def count_labels(
         if cancel is not None and cancel.is_set():
             raise TaskCancelled("counting was cancelled; no volume was kept.")
         batch = [count(reader, index, shared_rule) for index in indices[at : at + _BATCH]]
-        parts: Sequence[LabelStatistics | None] = compute(*batch, scheduler=scheduler)
+        parts: Sequence[LabelStatistics | None] = compute(*batch, **_scheduling(scheduler))
         total = merge([total, *(p for p in parts if p is not None)])
         if progress is not None:
             progress(min(at + _BATCH, len(indices)), len(indices))

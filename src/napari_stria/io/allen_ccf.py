@@ -40,9 +40,17 @@ _DTYPES = {
     "uint8": "u1", "uchar": "u1", "unsigned char": "u1", "uint8_t": "u1",
     "ushort": "u2", "unsigned short": "u2", "uint16": "u2", "uint16_t": "u2",
     "uint": "u4", "unsigned int": "u4", "uint32": "u4", "uint32_t": "u4",
+    "short": "i2", "signed short": "i2", "int16": "i2", "int16_t": "i2",
     "int": "i4", "signed int": "i4", "int32": "i4", "int32_t": "i4",
+    "longlong": "i8", "int64": "i8", "int64_t": "i8", "long long": "i8",
     "ulonglong": "u8", "uint64": "u8", "uint64_t": "u8", "unsigned long long": "u8",
 }  # fmt: skip
+_UM_PER = {
+    "um": 1.0, "µm": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0, "micrometers": 1.0,
+    "mm": 1e3, "millimeter": 1e3, "millimeters": 1e3, "nm": 1e-3, "nanometer": 1e-3,
+    "nanometers": 1e-3, "m": 1e6, "meter": 1e6, "meters": 1e6, "": 1.0,
+}  # fmt: skip
+_SMALLEST_UM = 0.1
 _MAX_VOXELS = 1 << 34
 _SLAB_BYTES = 16 << 20
 _COARSEST_SIDE = 200
@@ -113,8 +121,12 @@ def _spacing(header: dict[str, Any]) -> Triple | None:
         return None
     if values.shape != (3,) or not np.all(np.isfinite(values) & (values > 0)):
         return None
-    a, d, m = (float(v) for v in values)
-    return a, d, m
+    units = [str(u).strip('" ').lower() for u in header.get("space units", ["um"] * 3)]
+    if len(units) != 3 or any(u not in _UM_PER for u in units):
+        return None
+    a, d, m = (round(float(v) * _UM_PER[u], 9) for v, u in zip(values, units, strict=True))
+    # Without a unit Allen's files mean um; below this it can only be another one.
+    return (a, d, m) if min(a, d, m) >= _SMALLEST_UM else None
 
 
 def open_allen_ccf(
@@ -161,7 +173,7 @@ def open_allen_ccf(
         header = read_nrrd_header(file, str(volume))
         stated = header.spacing_um if resolution_um is None else resolution_triple(resolution_um)
         if stated is None:
-            raise FormatError(f"{volume} does not say its voxel size; give resolution_um.")
+            raise FormatError(f"{volume} does not say a usable voxel size; give resolution_um.")
         at = file.tell()
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()

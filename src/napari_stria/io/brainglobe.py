@@ -243,7 +243,8 @@ def _open_by_address(
     opened = read_ome_zarr(store, "")
     folder, _, file = terminology.rstrip("/").replace("\\", "/").rpartition("/")
     options = storage_options if terminology.startswith("http") else None
-    raw = open_store(folder or ".", options).get(file)
+    at_top = "/" if terminology.startswith("/") else "."
+    raw = open_store(folder or at_top, options).get(file)
     if raw is None:
         raise AtlasNotFoundError(f"{terminology} does not exist; check the terminology's address.")
     _check_digest(raw, digest, terminology)

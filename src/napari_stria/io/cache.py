@@ -123,6 +123,7 @@ class ChunkCache:
             self.bytes -= self._chunks.pop(key).nbytes
 
 
+_MOST_TABLES = 500
 _FIELDS = ("labels", "sides", "sums", "lows", "highs")
 
 
@@ -182,8 +183,16 @@ class StatisticsFiles:
         np.savez_compressed(buffer, **{name: getattr(statistics, name) for name in _FIELDS})
         try:
             write_atomically(cache_folder("tables") / name, buffer.getvalue())
+            _keep_newest(cache_folder("tables"), _MOST_TABLES)
         except OSError as error:
             _log.warning("the counts cannot be kept on disk: %s", error)
+
+
+def _keep_newest(folder: Path, most: int) -> None:
+    """Drop the oldest files of a folder: each new version of a store leaves one behind."""
+    files = sorted(folder.glob("*.npz"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for path in files[most:]:
+        path.unlink(missing_ok=True)
 
 
 def _read_statistics(path: Path) -> LabelStatistics | None:

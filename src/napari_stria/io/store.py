@@ -90,8 +90,6 @@ def open_store(uri: str | Path, storage_options: Mapping[str, Any] | None = None
     ------
     UnsupportedSourceError
         For another kind of address, or options that do not exist.
-    AtlasNotFoundError
-        Not raised here: a folder that does not exist is found empty by its reader.
     """
     text = str(uri)
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)

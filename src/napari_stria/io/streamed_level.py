@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from napari_stria.core.boxes import Box, normalized_key
@@ -71,7 +72,8 @@ class StreamedLevel:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> StreamedView:
-        return StreamedView(self, whole_box(self.shape), (False,) * self.ndim)[key]
+        none = (False,) * self.ndim
+        return StreamedView(self, whole_box(self.shape), none, none).at(key, by_slider=False)
 
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
@@ -89,10 +91,17 @@ class StreamedLevel:
 class StreamedView:
     """A box of a streamed level; read by ``np.asarray``."""
 
-    def __init__(self, level: StreamedLevel, box: Box, dropped: tuple[bool, ...]) -> None:
+    def __init__(
+        self,
+        level: StreamedLevel,
+        box: Box,
+        dropped: tuple[bool, ...],
+        by_slider: tuple[bool, ...],
+    ) -> None:
         self._level = level
         self._box = box
         self._dropped = dropped
+        self._by_slider = by_slider
         self.dtype = level.dtype
         self.shape = tuple(
             s.stop - s.start for s, gone in zip(box, dropped, strict=True) if not gone
@@ -101,25 +110,33 @@ class StreamedView:
         self.size = math.prod(self.shape)
 
     def __getitem__(self, key: Any) -> StreamedView:
+        # napari's slicer takes the displayed part of a level first and the sliders' planes of that
+        # view then; nobody else has a reason to. A plane taken of the level itself is exact.
+        return self.at(key, by_slider=True)
+
+    def at(self, key: Any, *, by_slider: bool) -> StreamedView:
+        """Return a part of this view; `by_slider` says what its single planes were chosen by."""
         box, ints, steps = normalized_key(key, self.shape)
         if any(step != 1 for step in steps):
             raise IndexError("a streamed view is sliced with steps of 1 only")
-        inner, flags = iter(box), iter(ints)
-        new_box, new_dropped = [], []
-        for s, gone in zip(self._box, self._dropped, strict=True):
+        inner = iter(zip(box, ints, strict=True))
+        new_box, dropped, planes = [], [], []
+        for s, gone, plane in zip(self._box, self._dropped, self._by_slider, strict=True):
             if gone:
                 new_box.append(s)
-                new_dropped.append(True)
+                dropped.append(True)
+                planes.append(plane)
                 continue
-            part = next(inner)
+            part, is_int = next(inner)
             new_box.append(slice(s.start + part.start, s.start + part.stop))
-            new_dropped.append(next(flags))
-        return StreamedView(self._level, tuple(new_box), tuple(new_dropped))
+            dropped.append(is_int)
+            planes.append(is_int and by_slider)
+        return StreamedView(self._level, tuple(new_box), tuple(dropped), tuple(planes))
 
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
         pyramid = self._level.pyramid
-        data = pyramid.read_planes(self._level.number, self._box, self._dropped)
-        data = data[tuple(0 if gone else slice(None) for gone in self._dropped)]
-        return data if dtype is None else data.astype(dtype)
+        data = pyramid.read_planes(self._level.number, self._box, self._by_slider)
+        data = np.asarray(data[tuple(0 if gone else slice(None) for gone in self._dropped)])
+        return data.astype(self.dtype if dtype is None else dtype, copy=False)

@@ -26,6 +26,7 @@ from napari_stria.core.boxes import (
     overlap,
 )
 from napari_stria.core.pyramid import Multiscale
+from napari_stria.errors import StreamingArrayError
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
 from napari_stria.io.streamed_level import StreamedLevel, padded_shapes, whole_box
@@ -34,6 +35,8 @@ _EMPTY = np.zeros(0, dtype=np.uint8)
 _RETRY_AFTER_S = 20.0
 # An atlas and its template are on screen together: what one shows may fill half of the cache.
 _VIEW_SHARE = 0.5
+# A plane or a small volume is shown however small the cache is.
+_SMALLEST_VIEW = 256 << 20
 _numbers = itertools.count()
 
 Key = tuple[int, int, BlockIndex]
@@ -102,7 +105,11 @@ class ProgressivePyramid:
     def read(self, number: int, box: Box) -> npt.NDArray[Any]:
         """Return a box of a level at once, as good as it is known, and ask for the rest."""
         served = self._affordable_level(number, box)
-        self._request(served, self._box_at(number, box, served))
+        at = self._box_at(number, box, served)
+        if self._view_bytes(served, at) <= max(self._cache.max_bytes, _SMALLEST_VIEW):
+            self._request(served, at)
+        else:
+            self._refuse(served, at)
         return self._assemble(number, box)
 
     def read_planes(self, number: int, box: Box, planes: tuple[bool, ...]) -> npt.NDArray[Any]:
@@ -120,9 +127,13 @@ class ProgressivePyramid:
         index, inside = self.source.levels[number].grid.index_of(self.viewed_point_um)
         if not inside:
             return box
+        finest = self.source.levels[0].grid
+        fine = (np.asarray(self.viewed_point_um) - finest.origin_um) / finest.scale_um - 0.5
+        ratio = np.divide(self.levels[0].shape, self.levels[number].shape)
+        rounded = np.round(np.maximum(fine, 0) / ratio)
         return tuple(
-            slice(int(i), int(i) + 1) if plane and abs(int(i) - s.start) <= 1 else s
-            for s, plane, i in zip(box, planes, index, strict=True)
+            slice(int(i), int(i) + 1) if plane and s.start == r else s
+            for s, plane, i, r in zip(box, planes, index, rounded, strict=True)
         )
 
     def sample(self, point_um: Sequence[float]) -> tuple[Any, int] | None:
@@ -159,6 +170,18 @@ class ProgressivePyramid:
         """Tell whether the chunk that holds a point could not be read lately."""
         index, _ = self.source.levels[number].grid.index_of(point_um)
         return self._recently_failed(self._key_of_voxel(number, index))
+
+    def forgive(self, point_um: Sequence[float], number: int = 0) -> None:
+        """Forget that the chunk which holds a point failed, so that it is asked for again."""
+        index, _ = self.source.levels[number].grid.index_of(point_um)
+        with self._lock:
+            self._failures.pop(self._key_of_voxel(number, index), None)
+
+    def rest(self) -> None:
+        """Cancel what is queued and let go of what the last view needed; reading begins anew."""
+        self._pool.cancel(lambda slot: isinstance(slot, tuple) and slot[0] == self._number)
+        for number in range(len(self.levels)):
+            self._cache.pin((self._number, number), [])
 
     def retry(self) -> None:
         """Forget failures, so that the next read asks for those chunks again."""
@@ -246,16 +269,34 @@ class ProgressivePyramid:
     def _affordable_level(self, number: int, box: Box) -> int:
         """Return the finest level from `number` on whose chunks for a box fit the cache."""
         for candidate in range(number, self.coarsest):
-            level = self.source.levels[candidate]
-            at = _clipped(self._box_at(number, box, candidate), level.shape)
-            chunks = math.prod(
-                -(-s.stop // c) - s.start // c
-                for s, c in zip(at, level.reader.chunk_shape, strict=True)
-            )
-            chunk_bytes = math.prod(level.reader.chunk_shape) * self.dtype.itemsize
-            if chunks * chunk_bytes <= self._cache.max_bytes * _VIEW_SHARE:
+            at = self._box_at(number, box, candidate)
+            if self._view_bytes(candidate, at) <= self._cache.max_bytes * _VIEW_SHARE:
                 return candidate
         return self.coarsest
+
+    def _view_bytes(self, number: int, box: Box) -> int:
+        """Return the size of the decoded chunks that a box of a level crosses."""
+        level = self.source.levels[number]
+        at = _clipped(box, level.shape)
+        chunks = math.prod(
+            -(-s.stop // c) - s.start // c if s.stop > s.start else 0
+            for s, c in zip(at, level.reader.chunk_shape, strict=True)
+        )
+        return int(chunks * math.prod(level.reader.chunk_shape) * self.dtype.itemsize)
+
+    def _refuse(self, number: int, box: Box) -> None:
+        """Say once that a view of the coarsest level is larger than the memory for chunks."""
+        with self._lock:
+            told = "view" in self._reported
+            self._reported.add("view")
+        if not told:
+            size = self._view_bytes(number, box) / 2**20
+            self.failed.emit(
+                StreamingArrayError(
+                    f"this view needs {size:.0f} MB of chunks, more than the memory set for them "
+                    "in Preferences; show one plane, or raise it."
+                )
+            )
 
     def _request(self, number: int, box: Box) -> None:
         if self._closed:

@@ -104,7 +104,9 @@ class ZarrArray:
             if self.fill_value == 0:
                 return None
             return np.full([c.stop for c in cut], self.fill_value, dtype=self.dtype)
-        return self._decoded(raw, self.chunk_key(index))[cut]
+        block = self._decoded(raw, self.chunk_key(index))
+        # A view would keep the whole chunk in memory for the part that lies in the array.
+        return block if block.shape == tuple(c.stop for c in cut) else block[cut].copy()
 
     def _decoded(self, raw: bytes, key: str) -> npt.NDArray[Any]:
         stored = self.dtype.newbyteorder(">" if self.big_endian else "<")

@@ -37,7 +37,7 @@ Point = tuple[float, float, float]
 class TableProgress:
     """How far the counting of all regions is.
 
-    `bytes_read` is what the atlas's store has delivered for it so far.
+    `bytes_read` is what the atlas's store has delivered since it began, for the picture too.
     """
 
     state: TableState = "none"
@@ -99,7 +99,6 @@ colors_changed, readout_changed, table_changed, chunks_changed, message : Signal
         self.opening: str | None = None
         self._chunk_news = False
         self._pending_click: Point | None = None
-        self._cancel_table = Event()
         self._halves: ProgressivePyramid | None = None
         self._reset()
 
@@ -112,6 +111,7 @@ colors_changed, readout_changed, table_changed, chunks_changed, message : Signal
         self.table: pd.DataFrame | None = None
         self.progress = TableProgress()
         self.readout: Readout | None = None
+        self._cancel_table = Event()
         self._point: Point | None = None
         self._point_index: int | None = None
         self._pending_click = None
@@ -171,17 +171,25 @@ colors_changed, readout_changed, table_changed, chunks_changed, message : Signal
         self.opened.emit(atlas)
         self._emit_colors()
 
-    def close(self) -> None:
-        """Let go of the atlas: its layers, downloads and counting end."""
+    def forget(self) -> None:
+        """Let go of the atlas and tell nobody: downloads and counting end."""
+        self._generation += 1
         self._cancel_table.set()
-        if self.atlas is None:
-            return
         for pyramid in self._pyramids():
             pyramid.changed.disconnect()
             pyramid.failed.disconnect()
             pyramid.close()
         self._halves = None
         self._reset()
+
+    def close(self) -> None:
+        """Let go of the atlas: its layers, downloads and counting end."""
+        if self.atlas is None:
+            self._cancel_table.set()
+            return
+        generation = self._generation
+        self.forget()
+        self._generation = generation
         self.closed.emit()
         self.readout_changed.emit(None)
         self.table_changed.emit(self.progress)
@@ -241,11 +249,12 @@ colors_changed, readout_changed, table_changed, chunks_changed, message : Signal
             self.start_table()
         self._update_readout()
 
-    def set_visible(self, position: int, visible: bool) -> None:
-        """Show or hide a region with its descendants."""
+    def set_visible(self, positions: Iterable[int], visible: bool) -> None:
+        """Show or hide regions with their descendants."""
         if self.atlas is None:
             return
-        self.hidden[position : self.atlas.ontology.subtree_ends[position]] = not visible
+        for position in positions:
+            self.hidden[position : self.atlas.ontology.subtree_ends[position]] = not visible
         self._visibility_changed()
 
     def isolate(self, positions: Iterable[int]) -> None:
@@ -284,6 +293,7 @@ colors_changed, readout_changed, table_changed, chunks_changed, message : Signal
         ap, dv, ml = (float(v) for v in point_um)
         self._pending_click = (ap, dv, ml)
         for pyramid in self._pointed():
+            pyramid.forgive(point_um)
             pyramid.fetch_at(point_um)
         self._resolve_click()
 
@@ -296,6 +306,7 @@ colors_changed, readout_changed, table_changed, chunks_changed, message : Signal
             return
         if any(p.has_failed(point) for p in self._pointed()):
             self._pending_click = None
+            self.message.emit("The clicked point could not be read; click again to retry.")
             return
         if not all(p.knows(point) for p in self._pointed()):
             return

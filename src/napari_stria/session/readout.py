@@ -87,7 +87,7 @@ def midplane_side(atlas: Atlas, point_um: Sequence[float]) -> Side:
 def union_volumes(atlas: Atlas, table: pd.DataFrame, positions: Sequence[int]) -> Volumes:
     """Return the volumes of regions with their descendants, no voxel counted twice."""
     ontology = atlas.ontology
-    outermost = [p for p in dict.fromkeys(positions) if not _is_below(ontology, p, positions)]
+    outermost = _outermost(ontology, positions)
     rows = table.iloc[outermost]
     unsided = rows["unsided_mm3"].sum() if "unsided_mm3" in table else 0.0
     share, parent_acronym = None, None
@@ -106,8 +106,15 @@ def union_volumes(atlas: Atlas, table: pd.DataFrame, positions: Sequence[int]) -
     )
 
 
-def _is_below(ontology: Ontology, position: int, others: Sequence[int]) -> bool:
-    return any(o < position < ontology.subtree_ends[o] for o in others)
+def _outermost(ontology: Ontology, positions: Sequence[int]) -> list[int]:
+    """Return the positions that lie in no other one's subtree, each once, in pre-order."""
+    kept: list[int] = []
+    end = 0
+    for position in sorted(positions):
+        if position >= end:
+            kept.append(position)
+            end = int(ontology.subtree_ends[position])
+    return kept
 
 
 def resolve_readout(

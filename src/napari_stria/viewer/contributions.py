@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from napari_stria.widgets.atlas_panel import AtlasPanel
 PRACTICE_ROOT = "practice brain"
 PRACTICE_ATLAS = "practice_mouse_50um"
 _servers: list[Any] = []
+_serving = threading.Lock()
 
 
 def practice_url() -> str:
@@ -34,10 +36,11 @@ def practice_url() -> str:
     from napari_stria.demo.practice import practice_root
     from napari_stria.demo.server import DemoServer
 
-    if not _servers:
-        server = DemoServer(practice_root(cache_folder("practice")))
-        server.start()
-        _servers.append(server)
+    with _serving:
+        if not _servers:
+            server = DemoServer(practice_root(cache_folder("practice")))
+            server.start()
+            _servers.append(server)
     return str(_servers[0].url)
 
 
@@ -129,7 +132,7 @@ def save_region_volumes(viewer: napari.Viewer) -> None:
     session = controller_of(viewer).session
     atlas = session.atlas
     if atlas is None:
-        show_info("Open an atlas first: Plugins > Stria brain atlases > Atlas.")
+        show_info("Open an atlas first: Plugins > Atlas (Stria brain atlases).")
         return
     path, _ = QFileDialog.getSaveFileName(
         None, "Save region volumes", f"{atlas.name}_volumes.csv", "CSV (*.csv)"

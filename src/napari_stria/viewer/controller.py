@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from napari_stria.core.space import midplane_index
@@ -11,7 +12,7 @@ from napari_stria.io.chunk_pool import ChunkPool
 from napari_stria.session.atlas_session import AtlasSession
 from napari_stria.viewer.layers import AtlasLayers
 from napari_stria.viewer.pointing import Pointing, center_of_region
-from napari_stria.viewer.settings import stria_settings
+from napari_stria.viewer.settings import on_settings_changed, stria_settings
 from napari_stria.widgets._tasks import QtTasks
 
 if TYPE_CHECKING:
@@ -19,30 +20,31 @@ if TYPE_CHECKING:
 
     from napari_stria.core.atlas import Atlas
 
-# Shared by all viewers: one bound on memory, one set of threads.
-_shared: dict[str, Any] = {}
 
-
+@cache
 def shared_cache() -> ChunkCache:
-    """Return the cache of decoded chunks, at the size that the settings say."""
-    size = stria_settings().cache_mb * 2**20
-    cache: ChunkCache = _shared.setdefault("cache", ChunkCache(size))
-    if cache.max_bytes != size:
-        cache.resize(size)
-    return cache
+    """Return the cache of decoded chunks, shared by all viewers: one bound on memory."""
+    return ChunkCache(stria_settings().cache_mb * 2**20)
 
 
+@cache
 def shared_pool() -> ChunkPool:
-    """Return the threads that fetch chunks."""
-    pool: ChunkPool = _shared.setdefault("pool", ChunkPool(stria_settings().workers))
-    pool.workers = stria_settings().workers
+    """Return the threads that fetch chunks for all viewers."""
+    pool = ChunkPool(stria_settings().workers)
+    on_settings_changed(_apply_settings)
     return pool
+
+
+def _apply_settings() -> None:
+    """Take what the user changed in Preferences."""
+    shared_cache().resize(stria_settings().cache_mb * 2**20)
+    shared_pool().workers = stria_settings().workers
 
 
 class AtlasController:
     """Holds a viewer's session together with its layers and mouse.
 
-    Use `controller_of` to get a viewer's; it lives as long as the viewer.
+    Use `controller_of` to get a viewer's; it lives as long as the viewer's window.
     """
 
     def __init__(self, viewer: napari.Viewer) -> None:
@@ -85,12 +87,22 @@ class AtlasController:
             return
         offset = viewer.dims.ndim - 3
         viewer.dims.set_point([offset, offset + 1, offset + 2], list(center))
+        shown = [center[axis - offset] for axis in viewer.dims.displayed if axis >= offset]
+        viewer.scene.camera.center = (0.0, 0.0, *shown)[-3:]
+
+    def window_closed(self) -> None:
+        """End downloads and counting, and let go of a viewer whose window is gone."""
+        _controllers[:] = [entry for entry in _controllers if entry[1] is not self]
+        self.session.forget()
+        self._pointing.forget()
+        self.tasks.close()
 
     def close(self) -> None:
-        """End downloads and counting; called when the viewer is gone."""
+        """End downloads and counting, and take the layers out of the viewer."""
+        _controllers[:] = [entry for entry in _controllers if entry[1] is not self]
+        self.session.close()
         self._layers.close()
         self._pointing.close()
-        self.session.close()
         self.tasks.close()
 
 
@@ -106,6 +118,8 @@ def controller_of(viewer: napari.Viewer) -> AtlasController:
             return controller
     controller = AtlasController(viewer)
     _controllers.append((weakref.ref(viewer), controller))
+    # There is no event for a viewer that closes; its menu bar goes with the window.
+    viewer.window.main_menu.destroyed.connect(controller.window_closed)
     return controller
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap
 from superqt.utils import qthrottled
 
@@ -19,7 +20,7 @@ from napari_stria.io.streaming import ProgressivePyramid
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Image, Layer
 
     from napari_stria.core.atlas import Atlas
     from napari_stria.session.atlas_session import AtlasSession
@@ -40,12 +41,18 @@ def placement(pyramid: ProgressivePyramid) -> dict[str, Any]:
     """Return the arguments that put a pyramid into atlas micrometres."""
     finest = pyramid.source.levels[0]
     return {
-        "multiscale": True,
+        # napari takes a list of one level for an array of its planes.
+        "multiscale": len(pyramid.levels) > 1,
         "scale": finest.scale_um,
         "translate": [o + s / 2 for o, s in zip(finest.origin_um, finest.scale_um, strict=True)],
         "units": (_UNIT,) * 3,
         "axis_labels": AXIS_LABELS,
     }
+
+
+def layer_data(pyramid: ProgressivePyramid) -> list[StreamedLevel] | StreamedLevel:
+    """Return what a napari layer of a pyramid is made from."""
+    return list(pyramid.levels) if len(pyramid.levels) > 1 else pyramid.levels[0]
 
 
 class AtlasLayers:
@@ -73,6 +80,7 @@ class AtlasLayers:
         session.colors_changed.connect(self._set_colors)
         session.chunks_changed.connect(self._refresh)
         viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.events.removed.connect(self._on_removed)
         # Before napari's own callback, which slices.
         viewer.dims.events.point.connect(self._on_point, position="first")
         for layer in viewer.layers:
@@ -88,6 +96,7 @@ class AtlasLayers:
         ):
             signal.disconnect(slot, missing_ok=True)
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
         self._viewer.dims.events.point.disconnect(self._on_point)
         self._refresh.cancel()
 
@@ -95,7 +104,12 @@ class AtlasLayers:
 
     def annotation_layers(self) -> list[Labels]:
         """Return the layers that show the annotation (the user may have duplicated it)."""
-        return [ly for ly in self._viewer.layers if pyramid_of(ly) is self._session.annotation]
+        # Converted to an image, a layer still streams but has no table of label colours.
+        return [
+            ly
+            for ly in self._viewer.layers
+            if isinstance(ly, Labels) and pyramid_of(ly) is self._session.annotation
+        ]
 
     def _add_layers(self, atlas: Atlas) -> None:
         session = self._session
@@ -105,7 +119,7 @@ class AtlasLayers:
         for number, (name, pyramid) in enumerate(session.templates.items()):
             self._contrast_due.add(id(pyramid))
             image = self._viewer.add_image(
-                list(pyramid.levels),
+                layer_data(pyramid),
                 name=f"{atlas.name} {'template' if number == 0 else name}",
                 contrast_limits=_widest_contrast(pyramid.dtype),
                 projection_mode="none",
@@ -116,7 +130,7 @@ class AtlasLayers:
             if number == 0:
                 added.append(image)
         labels = self._viewer.add_labels(
-            list(session.annotation.levels),
+            layer_data(session.annotation),
             name=f"{atlas.name} regions",
             opacity=_OPACITY_OVER_TEMPLATE if session.templates else 1.0,
             visible=False,
@@ -152,6 +166,12 @@ class AtlasLayers:
             self._viewer.layers.remove(layer)
         self._contrast_due.clear()
 
+    def _on_removed(self, event: Any) -> None:
+        """End the downloads of a pyramid that no layer shows any more."""
+        pyramid = pyramid_of(event.value)
+        if pyramid is not None and all(pyramid_of(ly) is not pyramid for ly in self._viewer.layers):
+            pyramid.rest()
+
     def _on_inserted(self, event: Any) -> None:
         self._adopt(event.value)
 
@@ -161,7 +181,7 @@ class AtlasLayers:
         if pyramid is None:
             return
         layer.editable = False
-        if pyramid is self._session.annotation:
+        if pyramid is self._session.annotation and isinstance(layer, Labels):
             layer.events.colormap.connect(self._on_layer_colormap)
             if self._colormap is not None:
                 layer.colormap = self._colormap

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QTimer
 
-from napari_stria.core.space import far_side, near_side
+from napari_stria.core.space import far_side, midplane_index, near_side
 from napari_stria.viewer.layers import AtlasLayers
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Pointing:
         self._session = session
         self._layers = layers
         self._point: tuple[float, float, float] | None = None
+        self._event_point: Callable[[], tuple[float, float, float] | None] = lambda: None
         self._status: Any = None
         self._owns_text = False
         self._rest = QTimer()
@@ -43,11 +44,22 @@ class Pointing:
         viewer.mouse_drag_callbacks.append(self._on_press)
         viewer.mouse_move_callbacks.append(self._on_move)
         viewer.events.status.connect(self._on_status)
-        viewer.dims.events.order.connect(self._show_sides)
-        viewer.dims.events.ndisplay.connect(self._show_sides)
+        self._side_events = (
+            viewer.dims.events.order,
+            viewer.dims.events.ndisplay,
+            viewer.dims.events.point,
+            viewer.scene.camera.events.orientation,
+        )
+        for event in self._side_events:
+            event.connect(self._show_sides)
         session.opened.connect(self._on_opened)
         session.closed.connect(self._on_closed)
         session.chunks_changed.connect(self._say)
+
+    def forget(self) -> None:
+        """Do nothing more for a viewer whose window is gone."""
+        self._rest.stop()
+        self._point = None
 
     def close(self) -> None:
         """Let go of the viewer and the session."""
@@ -60,8 +72,8 @@ class Pointing:
             if callback in callbacks:
                 callbacks.remove(callback)
         viewer.events.status.disconnect(self._on_status)
-        viewer.dims.events.order.disconnect(self._show_sides)
-        viewer.dims.events.ndisplay.disconnect(self._show_sides)
+        for event in self._side_events:
+            event.disconnect(self._show_sides)
         session.opened.disconnect(self._on_opened, missing_ok=True)
         session.closed.disconnect(self._on_closed, missing_ok=True)
         session.chunks_changed.disconnect(self._say, missing_ok=True)
@@ -115,11 +127,16 @@ class Pointing:
     # -- hovering ---------------------------------------------------------------
 
     def _on_move(self, _viewer: Any, event: Any) -> None:
-        self._point = self._point_of(event)
+        self._event_point = lambda: self._point_of(event)
+        # A ray through a volume is followed only where the cursor rests.
+        self._point = self._event_point() if len(event.dims_displayed) == 2 else None
         self._rest.start()
         self._say()
 
     def _on_rest(self) -> None:
+        if self._point is None:
+            self._point = self._event_point()
+            self._say()
         if self._point is not None:
             self._session.refine_hover(self._point)
 
@@ -162,17 +179,28 @@ class Pointing:
         if atlas is None or not self._owns_text:
             return
         text = self._viewer.canvas.overlays.text
-        displayed = self._viewer.dims.displayed
-        ml = self._viewer.dims.ndim - 1
-        near, far = near_side(atlas.space)[0].upper(), far_side(atlas.space)[0].upper()
-        if len(displayed) == 2 and displayed[1] == ml:
-            text.text = f"{near}   ◂ side of the animal ▸   {far}"
-        elif len(displayed) == 2 and displayed[0] == ml:
-            text.text = f"top {near} · bottom {far}"
-        else:
-            text.text = ""
+        text.text = self._sides_text(near_side(atlas.space), far_side(atlas.space))
         text.position = "top_center"
-        text.visible = bool(text.text)
+        text.visible = True
+
+    def _sides_text(self, near: str, far: str) -> str:
+        """Return where the sides of the animal are on the screen now."""
+        dims, camera = self._viewer.dims, self._viewer.scene.camera
+        ml = dims.ndim - 1
+        n, f = near[0].upper(), far[0].upper()
+        if len(dims.displayed) == 3:
+            return f"the ML axis runs {n} ▸ {f}"
+        vertical, horizontal = camera.orientation2d
+        if dims.displayed[1] == ml:
+            left, right = (n, f) if str(horizontal) == "right" else (f, n)
+            return f"{left}   ◂ side of the animal ▸   {right}"
+        if dims.displayed[0] == ml:
+            top, bottom = (n, f) if str(vertical) == "down" else (f, n)
+            return f"side of the animal: top {top}, bottom {bottom}"
+        assert self._session.atlas is not None
+        finest = self._session.atlas.annotation.levels[0].grid
+        index = finest.index_of([*finest.origin_um[:2], dims.point[-1]])[0][2]
+        return f"{near if index < midplane_index(finest.shape[2]) else far} side of the animal"
 
 
 def center_of_region(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from napari.settings import get_plugin_settings
@@ -35,3 +36,12 @@ def stria_settings() -> StriaSettings:
     except (KeyError, AttributeError):
         return StriaSettings()
     return StriaSettings(int(found.cache_mb), int(found.workers), str(found.root or ""))
+
+
+def on_settings_changed(call: Callable[[], None]) -> None:
+    """Run a call whenever the user changes one of the settings."""
+    try:
+        events = get_plugin_settings(_PLUGIN).streaming.events
+    except (KeyError, AttributeError):
+        return
+    events.connect(lambda _event=None: call())

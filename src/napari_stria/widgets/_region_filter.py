@@ -61,7 +61,7 @@ class RegionFilter(QSortFilterProxyModel):
             return
         self._text = text
         self._forget()
-        self.invalidateFilter()
+        self.invalidate()
 
     def shows(self, position: int) -> bool:
         """Return whether a region is shown."""

@@ -57,6 +57,9 @@ class AtlasList(QWidget):
         super().__init__(parent)
         self._root: str | None = None  # the one whose atlases are listed
         self._is_busy = False
+        self._asking = QTimer(self)
+        self._asking.setSingleShot(True)
+        self._asking.timeout.connect(self._ask_if_seen)
         self._name: str | None = None
         self.model = AtlasModel(self)
         self.filter = QSortFilterProxyModel(self)
@@ -168,7 +171,7 @@ class AtlasList(QWidget):
     def _list_if_seen(self) -> None:
         # Later, because an atlas that takes the place of another one unfolds this for a moment.
         if self._root is None:
-            QTimer.singleShot(0, self._ask_if_seen)
+            self._asking.start()
 
     def _ask_if_seen(self) -> None:
         if self._root is None and self.chooser.isVisible() and self.source.root():

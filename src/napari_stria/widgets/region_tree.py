@@ -46,7 +46,7 @@ class RegionTree(QWidget):
     """
 
     selected = Signal(tuple)
-    visibility_edited = Signal(int, bool)
+    visibility_edited = Signal(tuple, bool)
     go_to = Signal(int)
     isolate = Signal(tuple)
     show_all = Signal()
@@ -92,7 +92,9 @@ class RegionTree(QWidget):
         self.search.searched.connect(self._search)
         self.search.accepted.connect(self._select_best)
         self.search.left_down.connect(self._enter_tree)
-        self.model.visibility_edited.connect(self.visibility_edited)
+        self.model.visibility_edited.connect(
+            lambda position, visible: self.visibility_edited.emit((position,), visible)
+        )
         self._selection().selectionChanged.connect(self._user_selected)
         self.view.toggled.connect(self._toggle)
         self.view.entered_row.connect(self._enter_row)
@@ -251,8 +253,8 @@ class RegionTree(QWidget):
         current = self.filter.position_of(self.view.currentIndex())
         state = self.model.index_of(current).data(Qt.ItemDataRole.CheckStateRole)
         visible = Qt.CheckState(state) != Qt.CheckState.Checked
-        for position in self._selected if current in self._selected else (current,):
-            self.visibility_edited.emit(position, visible)
+        positions = self._selected if current in self._selected else (current,)
+        self.visibility_edited.emit(positions, visible)
 
     def _enter_row(self, index: QModelIndex) -> None:
         position = self.filter.position_of(index)
