@@ -188,6 +188,7 @@ def test_go_to_region_moves_the_slider_onto_it(
 ) -> None:
     for order in ((0, 1, 2), (2, 0, 1)):
         viewer.dims.order = order
+        viewer.scene.camera.center = (0.0, -90000.0, -90000.0)
         controller.go_to(atlas.ontology.position("CP"))
         wait_for(lambda: shown.table is not None)
         axis = order[0]

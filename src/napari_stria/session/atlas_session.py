@@ -126,8 +126,9 @@ colors_changed, readout_changed, table_changed, chunks_changed, message : Signal
 
         def done(atlas: Atlas) -> None:
             if mine == self._generation:
-                self._set_opening(None)
+                # Shown first: who hears that the opening ended may ask what it brought.
                 self.show(atlas)
+                self._set_opening(None)
 
         def failed(error: Exception) -> None:
             if mine == self._generation:

@@ -90,9 +90,9 @@ class AtlasDock(QWidget):
 
 def open_practice_brain(viewer: napari.Viewer) -> None:
     """Open the practice brain in the background and show the dock."""
-    viewer.window.add_plugin_dock_widget("napari-stria", "Atlas")
     session = controller_of(viewer).session
     session.open(lambda: _open(PRACTICE_ATLAS, PRACTICE_ROOT, None), PRACTICE_ATLAS)
+    viewer.window.add_plugin_dock_widget("napari-stria", "Atlas")
 
 
 def practice_sample() -> list[Any]:

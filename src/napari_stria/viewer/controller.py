@@ -88,7 +88,7 @@ class AtlasController:
         offset = viewer.dims.ndim - 3
         viewer.dims.set_point([offset, offset + 1, offset + 2], list(center))
         shown = [center[axis - offset] for axis in viewer.dims.displayed if axis >= offset]
-        viewer.scene.camera.center = (0.0, 0.0, *shown)[-3:]
+        _bring_into_view(viewer, shown)
 
     def window_closed(self) -> None:
         """End downloads and counting, and let go of a viewer whose window is gone."""
@@ -104,6 +104,15 @@ class AtlasController:
         self._layers.close()
         self._pointing.close()
         self.tasks.close()
+
+
+def _bring_into_view(viewer: napari.Viewer, point: list[float]) -> None:
+    """Move the camera to a point of the displayed axes, if it is not on the canvas."""
+    camera = viewer.scene.camera
+    half = [0.45 * pixels / camera.zoom for pixels in viewer.canvas.size]
+    off = [abs(p - c) for p, c in zip(point[-2:], camera.center[-2:], strict=True)]
+    if any(o > h for o, h in zip(off, half, strict=True)):
+        camera.center = tuple([0.0, 0.0, *point][-3:])
 
 
 _controllers: list[tuple[weakref.ref[Any], AtlasController]] = []

@@ -188,14 +188,20 @@ class AtlasPanel(QWidget):
 
     def _listed(self, listing: int, entries: list[AtlasEntry]) -> None:
         if listing == self._listing:
-            self.atlases.set_busy(None)
+            self._list_ended()
             self.atlases.set_entries(entries)
 
     def _list_failed(self, listing: int, root: str, error: Exception) -> None:
-        if listing == self._listing:
-            self.atlases.set_busy(None)
+        if listing != self._listing:
+            return
+        self._list_ended()
+        if self._session.atlas is None and self._session.opening is None:
             self._retry = self._links.guarded(self._list, root)
             self.atlases.show_message(sentence_of(error), error=True)
+
+    def _list_ended(self) -> None:
+        if self._session.opening is None:
+            self.atlases.set_busy(None)
 
     def _open(self, name: str, root: str, version: str) -> None:
         self._listing += 1
