@@ -146,16 +146,41 @@ def count_array(
         return None
     rows, ml = np.divmod(starts, n_ml)
     ap, dv = np.divmod(rows, n_dv)
-    first = np.stack([ap, dv, ml], axis=1) + offset
-    last = first.copy()
-    last[:, 2] += lengths - 1
-    sums = first * lengths[:, None]
-    sums[:, 2] += lengths * (lengths - 1) // 2
-    sides = np.zeros((starts.size, 3), dtype=np.int64)
-    sides[np.arange(starts.size), _run_sides(first[:, 2], starts, rule, halves)] = lengths
+    first = (ap + offset[0], dv + offset[1], ml + offset[2])
     labels = as_int64(flat[starts])
+    side = _run_sides(first[2], starts, rule, halves)
+    return _reduced_runs(labels, lengths, first, side)
+
+
+def _reduced_runs(
+    labels: npt.NDArray[np.int64],
+    lengths: npt.NDArray[np.int64],
+    first: tuple[npt.NDArray[np.int64], ...],
+    side: npt.NDArray[np.int64],
+) -> LabelStatistics:
+    """Reduce runs in raster order, each with its first index along AP, DV, ML, to labels."""
     order = _label_order(labels)
-    return _grouped(labels[order], sides[order], sums[order], first[order], last[order])
+    labels, lengths, side = labels[order], lengths[order], side[order]
+    ap, dv, ml = (index[order] for index in first)
+    at = np.concatenate(([0], np.flatnonzero(labels[1:] != labels[:-1]) + 1))
+    last = np.append(at[1:], labels.size) - 1
+    total = np.add.reduceat
+
+    def columns(*values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return np.stack(values, axis=1)
+
+    return LabelStatistics(
+        labels[at],
+        columns(*(total(np.where(side == s, lengths, 0), at) for s in (LEFT, RIGHT, UNSIDED))),
+        columns(
+            total(ap * lengths, at),
+            total(dv * lengths, at),
+            total(ml * lengths + lengths * (lengths - 1) // 2, at),
+        ),
+        # The order is stable: within a label AP still grows.
+        columns(ap[at], np.minimum.reduceat(dv, at), np.minimum.reduceat(ml, at)),
+        columns(ap[last], np.maximum.reduceat(dv, at), np.maximum.reduceat(ml + lengths - 1, at)),
+    )
 
 
 def _row_run_starts(
@@ -187,10 +212,10 @@ def _run_sides(
 
 
 def _label_order(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
-    """Return the order that sorts the labels; small codes let numpy use its radix sort."""
-    _, codes = np.unique(labels, return_inverse=True)
-    small = codes.astype(np.uint16) if codes.size and codes.max() < 2**16 else codes
-    return np.argsort(small, kind="stable")
+    """Return the stable order that sorts the labels; 16-bit codes let numpy use radix sort."""
+    known = np.unique(labels)
+    codes = np.searchsorted(known, labels)
+    return np.argsort(codes.astype(np.uint16) if known.size < 2**16 else codes, kind="stable")
 
 
 def side_rule(level: Level, space: str, hemispheres: Level | None) -> SideRule:
