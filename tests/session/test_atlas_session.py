@@ -254,15 +254,18 @@ class Broken(ArrayReader):
         return super().read_block(index)
 
 
+def _broken_atlas() -> tuple[Broken, stria.Atlas]:
+    """Return an atlas none of whose chunks can be read, and its reader."""
+    scale, ontology = (10.0, 20.0, 50.0), stria.Ontology.from_records(ROWS)
+    reader = Broken(_labels(), (4, 4, 6))
+    reader.broken.set()
+    return reader, stria.Atlas("broken", ontology, single_level(reader, scale), "asr", scale)
+
+
 def test_a_chunk_that_fails_is_told_once_and_may_be_retried(
     make: Callable[..., AtlasSession], pool: ChunkPool
 ) -> None:
-    reader = Broken(_labels(), (4, 4, 6))
-    reader.broken.set()
-    atlas = stria.Atlas(
-        "broken", stria.Ontology.from_records(ROWS), single_level(reader, (10.0, 20.0, 50.0)),
-        "asr", (10.0, 20.0, 50.0),
-    )  # fmt: skip
+    reader, atlas = _broken_atlas()
     session, said = make(), list[str]()
     session.message.connect(said.append)
     session.show(atlas)
@@ -282,12 +285,7 @@ def test_a_chunk_that_fails_is_told_once_and_may_be_retried(
 def test_a_table_that_fails_says_so_and_can_be_counted_again(
     make: Callable[..., AtlasSession],
 ) -> None:
-    reader = Broken(_labels(), (4, 4, 6))
-    reader.broken.set()
-    atlas = stria.Atlas(
-        "broken", stria.Ontology.from_records(ROWS), single_level(reader, (10.0, 20.0, 50.0)),
-        "asr", (10.0, 20.0, 50.0),
-    )  # fmt: skip
+    reader, atlas = _broken_atlas()
     session = make()
     session.show(atlas)
     session.select([1])
@@ -303,12 +301,7 @@ def test_a_table_that_fails_says_so_and_can_be_counted_again(
 def test_a_mended_server_answers_the_next_click(
     make: Callable[..., AtlasSession], pool: ChunkPool
 ) -> None:
-    reader = Broken(_labels(), (4, 4, 6))
-    reader.broken.set()
-    atlas = stria.Atlas(
-        "broken", stria.Ontology.from_records(ROWS), single_level(reader, (10.0, 20.0, 50.0)),
-        "asr", (10.0, 20.0, 50.0),
-    )  # fmt: skip
+    reader, atlas = _broken_atlas()
     session, said = make(), list[str]()
     session.message.connect(said.append)
     session.show(atlas)

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from qtpy.QtWidgets import QApplication
 
+import napari_stria as stria
 from napari_stria.demo.practice import practice_root
 from napari_stria.demo.server import DemoServer
+from napari_stria.session.atlas_session import AtlasSession
 from napari_stria.viewer.controller import AtlasController, controller_of
 
 PATIENCE_S = 20.0
@@ -71,3 +73,19 @@ def settled(controller: AtlasController) -> Callable[[], None]:
         _wait_for(lambda: time.monotonic() > end and controller.session.idle)
 
     return wait
+
+
+@pytest.fixture
+def atlas(practice: DemoServer) -> stria.Atlas:
+    """The practice brain at 50 um, through the server."""
+    return stria.open_atlas("practice_mouse_50um", root=practice.url)
+
+
+@pytest.fixture
+def shown(
+    controller: AtlasController, atlas: stria.Atlas, settled: Callable[[], None]
+) -> AtlasSession:
+    """The session of the practice brain, streamed and drawn."""
+    controller.session.show(atlas)
+    settled()
+    return controller.session

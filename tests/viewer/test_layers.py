@@ -13,22 +13,9 @@ import napari_stria as stria
 from napari_stria.core.labels import LabelLookup
 from napari_stria.demo.server import DemoServer
 from napari_stria.errors import StreamingArrayError
-from napari_stria.viewer.controller import AtlasController
 from napari_stria.viewer.layers import pyramid_of
 
 NAME = "practice_mouse_50um"
-
-
-@pytest.fixture
-def atlas(practice: DemoServer) -> stria.Atlas:
-    return stria.open_atlas(NAME, root=practice.url)
-
-
-@pytest.fixture
-def shown(controller: AtlasController, atlas: stria.Atlas, settled: Callable[[], None]) -> Any:
-    controller.session.show(atlas)
-    settled()
-    return controller.session
 
 
 def _labels(viewer: Any) -> Any:

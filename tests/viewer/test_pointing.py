@@ -20,18 +20,6 @@ NAME = "practice_mouse_50um"
 _MOUSE: Any = QTest
 
 
-@pytest.fixture
-def atlas(practice: DemoServer) -> stria.Atlas:
-    return stria.open_atlas(NAME, root=practice.url)
-
-
-@pytest.fixture
-def shown(controller: Any, atlas: stria.Atlas, settled: Callable[[], None]) -> Any:
-    controller.session.show(atlas)
-    settled()
-    return controller.session
-
-
 def _native(viewer: Any) -> QWidget:
     native: QWidget = viewer.window._qt_viewer.canvas.native
     return native
