@@ -107,7 +107,9 @@ def test_the_menu_key_opens_the_menu_of_the_current_row(tree: RegionTree) -> Non
     tree.view.menu_requested.connect(lambda index, _: asked.append(index.data()))
     tree.set_selected((TH,))
     reason = QContextMenuEvent.Reason.Keyboard
-    QApplication.sendEvent(tree.view.viewport(), QContextMenuEvent(reason, QPoint(0, 0)))
+    QApplication.sendEvent(
+        tree.view.viewport(), QContextMenuEvent(reason, QPoint(0, 0), QPoint(0, 0))
+    )
     assert asked == ["TH"]
     reason = QContextMenuEvent.Reason.Mouse
     place = tree.view.visualRect(tree.filter.index_of(CTX)).center()
