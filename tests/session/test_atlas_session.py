@@ -19,6 +19,7 @@ from napari_stria.io.chunk_pool import ChunkPool
 from napari_stria.session.atlas_session import AtlasSession, TableProgress
 from napari_stria.session.readout import Readout
 from napari_stria.session.tasks import ImmediateTasks
+from napari_stria.widgets._readout_text import axes_text
 
 ROWS: list[dict[str, Any]] = [
     {"id": 1, "parent_id": None, "acronym": "root", "name": "root"},
@@ -106,6 +107,12 @@ def test_selecting_counts_once_and_reads_out(session: AtlasSession) -> None:
     states.clear()
     session.select([3])
     assert states == []
+
+
+def test_labels_that_the_ontology_lacks_are_said(session: AtlasSession) -> None:
+    session.select([0])
+    assert _readout(session).unlisted_voxels == 1
+    assert "1 voxels have labels that the ontology lacks" in axes_text(_readout(session))
 
 
 def test_a_union_counts_no_voxel_twice(session: AtlasSession) -> None:

@@ -56,6 +56,8 @@ class Readout:
         Where the axes start, as the source declares.
     counted_um : tuple of float
         Voxel size at which the volumes were counted.
+    unlisted_voxels : int
+        Voxels of the whole volume whose labels the ontology lacks; they are in no region.
     """
 
     title: str
@@ -67,6 +69,7 @@ class Readout:
     table_state: TableState
     space: str
     counted_um: tuple[float, float, float]
+    unlisted_voxels: int = 0
 
 
 def region_path(ontology: Ontology, position: int) -> tuple[str, ...]:
@@ -165,6 +168,7 @@ def resolve_readout(
         table_state=table_state,
         space=atlas.space,
         counted_um=level.scale_um,
+        unlisted_voxels=0 if table is None else int(table.attrs["unlisted_voxels"]),
     )
 
 

@@ -56,7 +56,11 @@ def point_text(readout: Readout) -> str:
 def axes_text(readout: Readout) -> str:
     """Write at which voxel size volumes are counted, and where the axes start."""
     axes = f"axes {readout.space} (ML starts {_STARTS[readout.space[-1]]})"
-    return f"counted at {size_text(readout.counted_um)} · {axes}" if has_region(readout) else axes
+    if not has_region(readout):
+        return axes
+    lacking = readout.unlisted_voxels
+    note = f" · {lacking:,} voxels have labels that the ontology lacks" if lacking else ""
+    return f"counted at {size_text(readout.counted_um)} · {axes}{note}"
 
 
 def size_text(scale_um: Sequence[float]) -> str:
