@@ -173,8 +173,11 @@ colors_changed, readout_changed, table_changed, chunks_changed, message : Signal
         self._emit_colors()
 
     def forget(self) -> None:
-        """Let go of the atlas and tell nobody: downloads and counting end."""
+        """Let go of the atlas, also of one that is being opened, and tell nobody."""
         self._generation += 1
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._cancel_table.set()
         for pyramid in self._pyramids():
             pyramid.changed.disconnect()
@@ -186,11 +189,8 @@ colors_changed, readout_changed, table_changed, chunks_changed, message : Signal
     def close(self) -> None:
         """Let go of the atlas: its layers, downloads and counting end."""
         if self.atlas is None:
-            self._cancel_table.set()
             return
-        generation = self._generation
-        self.forget()
-        self._generation = generation
+        self._let_go()
         self.closed.emit()
         self.readout_changed.emit(None)
         self.table_changed.emit(self.progress)

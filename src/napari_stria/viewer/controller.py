@@ -86,7 +86,7 @@ class AtlasController:
             session.message.emit(f"{acronym} has no voxels in this atlas; pick another region.")
             return
         offset = viewer.dims.ndim - 3
-        viewer.dims.set_point([offset, offset + 1, offset + 2], list(center))
+        viewer.dims.set_point([offset, offset + 1, offset + 2], center)
         shown = [center[axis - offset] for axis in viewer.dims.displayed if axis >= offset]
         _bring_into_view(viewer, shown)
 
@@ -94,6 +94,7 @@ class AtlasController:
         """End downloads and counting, and let go of a viewer whose window is gone."""
         _controllers[:] = [entry for entry in _controllers if entry[1] is not self]
         self.session.forget()
+        self._layers.forget()
         self._pointing.forget()
         self.tasks.close()
 

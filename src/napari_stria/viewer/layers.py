@@ -86,6 +86,10 @@ class AtlasLayers:
         for layer in viewer.layers:
             self._adopt(layer)
 
+    def forget(self) -> None:
+        """Do nothing more for a viewer whose window is gone."""
+        self._refresh.cancel()
+
     def close(self) -> None:
         """Stop following the session and the viewer."""
         for signal, slot in (

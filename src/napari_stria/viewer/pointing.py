@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from qtpy.QtCore import QTimer
 
 from napari_stria.core.space import far_side, midplane_index, near_side
@@ -161,11 +160,14 @@ class Pointing:
     # -- letters for the sides ---------------------------------------------------------------
 
     def _on_opened(self, _atlas: Any) -> None:
-        scale_bar = self._viewer.canvas.overlays.scale_bar
-        scale_bar.visible = True
+        self._viewer.canvas.overlays.scale_bar.visible = True
         text = self._viewer.canvas.overlays.text
         self._owns_text = not text.visible
-        self._show_sides()
+        if self._owns_text:
+            # Shown once: a user who hides the letters later keeps them hidden.
+            self._show_sides()
+            text.position = "top_center"
+            text.visible = True
 
     def _on_closed(self) -> None:
         self._point = None
@@ -174,14 +176,11 @@ class Pointing:
             self._owns_text = False
 
     def _show_sides(self, _event: Any = None) -> None:
-        """Write which side of the animal is where, when the ML axis runs across the screen."""
+        """Write which side of the animal is where on the screen."""
         atlas = self._session.atlas
-        if atlas is None or not self._owns_text:
-            return
-        text = self._viewer.canvas.overlays.text
-        text.text = self._sides_text(near_side(atlas.space), far_side(atlas.space))
-        text.position = "top_center"
-        text.visible = True
+        if atlas is not None and self._owns_text:
+            sides = self._sides_text(near_side(atlas.space), far_side(atlas.space))
+            self._viewer.canvas.overlays.text.text = sides
 
     def _sides_text(self, near: str, far: str) -> str:
         """Return where the sides of the animal are on the screen now."""
@@ -203,10 +202,10 @@ class Pointing:
         return f"{near if index < midplane_index(finest.shape[2]) else far} side of the animal"
 
 
-def center_of_region(
-    table_row: Any, midline_um: float
-) -> Sequence[float] | npt.NDArray[np.float64] | None:
+def center_of_region(table_row: Any, midline_um: float) -> list[float] | None:
     """Return where to go to see a region: its centroid, beside the midline if it spans it.
+
+    In atlas um (AP, DV, ML); None for a region without voxels.
 
     Parameters
     ----------
@@ -217,7 +216,7 @@ def center_of_region(
     """
     if not table_row["voxels"]:
         return None
-    ap, dv, ml = (table_row[f"centroid_{a}_um"] for a in ("ap", "dv", "ml"))
+    ap, dv, ml = (float(table_row[f"centroid_{a}_um"]) for a in ("ap", "dv", "ml"))
     low = table_row["bbox_ml_min_um"]
     if low < midline_um < table_row["bbox_ml_max_um"]:
         ml = (low + midline_um) / 2
