@@ -67,5 +67,41 @@ class TaskCancelled(StriaError, RuntimeError):  # noqa: N818  (it is an answer, 
     """The user cancelled a long task; nothing was kept of it."""
 
 
+class DatasetNotFoundError(StriaError, LookupError):
+    """The server knows no section dataset or image of that id."""
+
+
+class DatasetNotAlignedError(StriaError, ValueError):
+    """A dataset lacks the alignment that says where its sections lie."""
+
+
+class ReferenceSpaceError(StriaError, ValueError):
+    """Sections lie in another reference space than the atlas."""
+
+
+class SectionPlaneError(StriaError, ValueError):
+    """A dataset's sections are neither coronal nor sagittal."""
+
+
+class ServerAnswerError(StriaError, OSError):
+    """A server understood the request and refused it; the message is the server's."""
+
+
+class ImageTooLargeError(StriaError, ValueError):
+    """An image claims more pixels than is plausible or than was allowed."""
+
+
+class OutputExistsError(StriaError, FileExistsError):
+    """What would be written is there already, and is something else."""
+
+
+class OutputError(StriaError, OSError):
+    """A file or folder cannot be written."""
+
+
 class ResolutionWarning(UserWarning):
     """The pyramid lacks the resolution asked; the nearest level was taken."""
+
+
+class SectionSkippedWarning(UserWarning):
+    """A section's image could not be read; the others go on."""

@@ -1,0 +1,1 @@
+"""How sections come to lie in an atlas: chains of transforms and stacks of sections."""
