@@ -19,6 +19,7 @@ from napari_stria.core.phantom_regions import PRACTICE_REGIONS
 from napari_stria.core.phantom_template import practice_templates
 from napari_stria.demo import practice
 from napari_stria.demo.practice import practice_root, write_practice_root
+from napari_stria.demo.template_file import load_template
 
 ANNOTATION = "annotation-sets/practice_mouse-annotation/1_0/annotations_compressed.ome.zarr"
 TEMPLATE = "templates/practice_mouse-template/1_0/template.ome.zarr"
@@ -104,6 +105,12 @@ def test_volumes_are_the_practice_brain(root: Path) -> None:
         assert templates[index].dtype == np.uint16
         np.testing.assert_array_equal(annotations[index], practice_annotation(level))
         np.testing.assert_array_equal(templates[index], expected[index])
+
+
+def test_the_template_lies_ready_for_the_practice_sections(root: Path) -> None:
+    stored = load_template(root)
+    assert isinstance(stored.base, np.memmap)
+    np.testing.assert_array_equal(stored, stored_levels(root / TEMPLATE)[0])
 
 
 @pytest.mark.parametrize("store", [ANNOTATION, TEMPLATE])

@@ -1,1 +1,1 @@
-"""The practice brain as an atlas on disk, and a loopback server that shows it."""
+"""The practice brain as an atlas on disk, its sections, and a loopback server that shows both."""

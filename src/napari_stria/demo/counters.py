@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 _CHUNK_KEY = re.compile(r"/c/\d+(?:/\d+)*$")
+_IMAGE_PATH = re.compile(r"(?:/api/v2)?/(?:section_)?image_download/\d+")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Counters:
     active, max_active : int
         Requests received whose answer is not ready to be sent, now and at most. An answer that is
         being sent no longer counts: a client which has it all may ask anew before we notice.
+    image_requests : int
+        Those for an image of a section, e.g. ``/api/v2/section_image_download/990100001``.
     """
 
     requests: int = 0
@@ -36,21 +39,32 @@ class Counters:
     paths: list[str] = field(default_factory=list)
     active: int = 0
     max_active: int = 0
+    image_requests: int = 0
 
 
 @dataclass
 class Faults:
     """What to do wrong; read anew for each request, so it can be changed at any time.
 
+    All of it holds for files and for the Allen API's routes alike. Paths are decoded and without
+    query, e.g. ``/api/v2/section_image_download/990100001``.
+
     Attributes
     ----------
     delay_s, chunk_delay_s : float
         Seconds to wait before answering: any request, and chunk requests in addition.
+    image_delay_s : float
+        Seconds to wait in addition before answering a download of a section's image.
     status_for : callable, optional
         Given the path and the how-manieth request for it this is (from 1), returns the status to
         answer with instead, or None.
     truncate : callable, optional
         Given the path: announce the whole body, send half of it and close the connection.
+    shorten : callable, optional
+        Given the path: send half of the body and announce only that half, as a broken proxy does;
+        nothing but the content tells it from a whole answer.
+    drop : callable, optional
+        Given the path: close the connection without any answer.
     stall : callable, optional
         Given the path: send nothing until the server stops, or for 60 s.
     html_for : callable, optional
@@ -59,10 +73,19 @@ class Faults:
 
     delay_s: float = 0.0
     chunk_delay_s: float = 0.0
+    image_delay_s: float = 0.0
     status_for: Callable[[str, int], int | None] | None = None
     truncate: Callable[[str], bool] | None = None
+    shorten: Callable[[str], bool] | None = None
+    drop: Callable[[str], bool] | None = None
     stall: Callable[[str], bool] | None = None
     html_for: Callable[[str], bool] | None = None
+
+    def wait_s(self, path: str) -> float:
+        """Return the seconds that a path has to wait."""
+        chunk = self.chunk_delay_s if is_chunk_path(path) else 0.0
+        image = self.image_delay_s if is_image_path(path) else 0.0
+        return self.delay_s + chunk + image
 
 
 class Tally:
@@ -86,6 +109,7 @@ class Tally:
                 chunk_requests=now.chunk_requests + is_chunk_path(path),
                 active=active,
                 max_active=max(active, now.max_active),
+                image_requests=now.image_requests + is_image_path(path),
             )
             return self._seen[path]
 
@@ -116,3 +140,8 @@ class Tally:
 def is_chunk_path(path: str) -> bool:
     """Tell whether a path is the key of a zarr v3 chunk, e.g. ``/a.zarr/s0/c/0/1/2``."""
     return _CHUNK_KEY.search(path) is not None
+
+
+def is_image_path(path: str) -> bool:
+    """Tell whether a path is a download of a section's image, below ``/api/v2`` or not."""
+    return _IMAGE_PATH.fullmatch(path) is not None

@@ -15,6 +15,8 @@ from napari_stria.core import phantom, phantom_regions, phantom_template
 from napari_stria.core.phantom import EXTENT_UM, LEVELS_UM, practice_annotation
 from napari_stria.core.phantom_regions import PRACTICE_REGIONS
 from napari_stria.core.phantom_template import practice_templates
+from napari_stria.demo import template_file
+from napari_stria.demo.template_file import write_template_file
 from napari_stria.io import ome_zarr_writer
 from napari_stria.io.ome_zarr_writer import write_ome_zarr
 
@@ -80,7 +82,7 @@ def _publish(built: Path, final: Path) -> None:
 
 def _fingerprint() -> str:
     digest = hashlib.sha256(VERSION.encode())
-    made_by = (phantom, phantom_regions, phantom_template, ome_zarr_writer)
+    made_by = (phantom, phantom_regions, phantom_template, ome_zarr_writer, template_file)
     for source in (*(str(module.__file__) for module in made_by), __file__):
         digest.update(Path(source).read_bytes())
     return digest.hexdigest()[:12]
@@ -120,13 +122,16 @@ def _write_volumes(root: Path) -> None:
         space=SPACE,
         name=f"{NAME}-annotation",
     )
+    templates = practice_templates()
     write_ome_zarr(
         _place(root, "template") / "template.ome.zarr",
-        practice_templates(),
+        templates,
         scales,
         space=SPACE,
         name=f"{NAME}-template",
     )
+    # Not BrainGlobe's: the demo server renders the practice sections from it.
+    write_template_file(root, templates[0])
 
 
 _FOLDERS = {

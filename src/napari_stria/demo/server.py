@@ -1,20 +1,19 @@
 """A loopback HTTP server over a folder, which counts what it serves and fails on demand.
 
-It shows the practice brain the way a remote store would, and lets tests see every request and
-break chosen ones: late, cut short, never answered, or answered with an error page.
+It shows the practice brain the way a remote store would, answers for the practice sections as the
+Allen API does, and lets tests see every request and break chosen ones: late, cut short, never
+answered, or answered with an error page.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import socket
 import socketserver
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from email.utils import formatdate
+from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,7 +21,16 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+from napari_stria.demo.allen_service import API_PREFIX, AllenService
 from napari_stria.demo.counters import Counters, Faults, Tally, is_chunk_path
+from napari_stria.demo.replies import (
+    BODILESS,
+    Reply,
+    file_reply,
+    find_file,
+    html_reply,
+    plain_reply,
+)
 
 __all__ = ["Counters", "DemoServer", "Faults", "is_chunk_path"]
 
@@ -30,14 +38,6 @@ _log = logging.getLogger(__name__)
 _STALL_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _JOIN_SECONDS = 10.0
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-_CONTENT_TYPES = {
-    ".json": "application/json",
-    ".csv": "text/csv; charset=utf-8",
-    ".conf": "text/plain; charset=utf-8",
-}
-_BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
-_ERROR_PAGE = b"<!doctype html><title>Error</title><h1>The service is not available</h1>"
 
 
 class DemoServer:
@@ -54,10 +54,14 @@ class DemoServer:
     ----------
     faults : Faults
         What to do wrong; change it at any time.
+    allen : AllenService
+        Answers below ``/api/v2``, and the same routes directly below ``/`` where the folder has
+        no such file. Its ``row_cap`` can be changed at any time.
     """
 
     def __init__(self, folder: Path, *, port: int = 0) -> None:
         self.faults = Faults()
+        self.allen = AllenService(Path(folder))
         self._folder = Path(folder)
         self._port = port
         self._tally = Tally()
@@ -70,6 +74,11 @@ class DemoServer:
         if self._http is None:
             raise RuntimeError("the demo server is not running; call start() or use 'with'.")
         return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    @property
+    def allen_url(self) -> str:
+        """Address of the practice sections' Allen API, e.g. ``http://127.0.0.1:8000/api/v2``."""
+        return f"{self.url}{API_PREFIX}"
 
     @property
     def counters(self) -> Counters:
@@ -198,52 +207,42 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(reply)
 
-    def _reply(self, path: str, count: int) -> _Reply | None:
+    def _reply(self, path: str, count: int) -> Reply | None:
         """Return the answer after any delay; None to hang up without one."""
         faults = self.server.owner.faults
-        delay = faults.delay_s + (faults.chunk_delay_s if is_chunk_path(path) else 0.0)
+        delay = faults.wait_s(path)
         if delay > 0 and self.server.stopping.wait(delay):
             return None
         if faults.stall is not None and faults.stall(path):
             self.server.stopping.wait(_STALL_SECONDS)
             return None
+        if faults.drop is not None and faults.drop(path):
+            return None
         status = faults.status_for(path, count) if faults.status_for is not None else None
         if status is not None:
-            return _plain_reply(status)
+            return plain_reply(status)
         if faults.html_for is not None and faults.html_for(path):
-            return _Reply(200, {"Content-Type": "text/html; charset=utf-8"}, _ERROR_PAGE)
-        reply = self._file_reply(path)
+            return html_reply()
+        reply = self._content(path)
+        if faults.shorten is not None and faults.shorten(path):
+            reply = replace(reply, body=reply.body[: len(reply.body) // 2])
         cut = faults.truncate is not None and faults.truncate(path)
         return replace(reply, truncated=True) if cut else reply
 
-    def _file_reply(self, path: str) -> _Reply:
-        file = _find_file(self.server.folder, path)
-        if file is None:
-            return _plain_reply(HTTPStatus.NOT_FOUND)
-        content, stat = file.read_bytes(), file.stat()
-        headers = {
-            "Content-Type": _CONTENT_TYPES.get(file.suffix, "application/octet-stream"),
-            "ETag": f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"',
-            "Last-Modified": formatdate(stat.st_mtime, usegmt=True),
-            "Accept-Ranges": "bytes",
-        }
-        if self.headers.get("If-None-Match") == headers["ETag"]:
-            return _Reply(HTTPStatus.NOT_MODIFIED, headers, b"")
-        asked = self.headers.get("Range") if self.command == "GET" else None
-        wanted = _parse_range(asked, len(content))
-        if wanted is None:
-            return _Reply(HTTPStatus.OK, headers, content)
-        if wanted.start >= len(content):
-            headers["Content-Range"] = f"bytes */{len(content)}"
-            return _Reply(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers, b"")
-        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{len(content)}"
-        return _Reply(HTTPStatus.PARTIAL_CONTENT, headers, content[wanted.start : wanted.stop])
+    def _content(self, path: str) -> Reply:
+        """Return a file, or the answer of the Allen API."""
+        api = self.server.owner.allen
+        asked = urlsplit(self.path).query
+        file = None if path.startswith(f"{API_PREFIX}/") else find_file(self.server.folder, path)
+        if file is not None:
+            return file_reply(file, self.command, self.headers)
+        return api.reply(path, asked) or plain_reply(HTTPStatus.NOT_FOUND)
 
-    def _send(self, reply: _Reply) -> None:
+    def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        if reply.status not in _BODILESS:
+        if reply.status not in BODILESS:
             self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         if self.command == "HEAD":
@@ -255,46 +254,3 @@ class _Handler(BaseHTTPRequestHandler):
         # Counted first: a client that has its answer finds it counted.
         self.server.tally.sent(len(body))
         self.wfile.write(body)
-
-
-@dataclass(frozen=True)
-class _Reply:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    truncated: bool = False
-
-
-def _plain_reply(status: int) -> _Reply:
-    body = b"" if status in _BODILESS else f"{status}\n".encode()
-    return _Reply(status, {"Content-Type": "text/plain; charset=utf-8"}, body)
-
-
-def _find_file(folder: Path, path: str) -> Path | None:
-    """Return the file of a decoded URL path; None if there is none inside the folder."""
-    if not path.startswith("/") or path.endswith("/"):
-        return None
-    try:
-        # Resolved first, so that neither dots nor links lead out of the folder.
-        file = (folder / path.lstrip("/")).resolve()
-        return file if file.is_relative_to(folder) and file.is_file() else None
-    except (OSError, ValueError):
-        return None
-
-
-def _parse_range(header: str | None, size: int) -> slice | None:
-    """Return the bytes that a Range header asks for; None for all of them.
-
-    As RFC 9110 has it, what is malformed or asks for several ranges is ignored.
-    """
-    match = _RANGE.fullmatch(header.strip()) if header else None
-    if match is None:
-        return None
-    first, last = match.groups()
-    if first:
-        stop = min(int(last) + 1, size) if last else size
-        return None if last and int(last) < int(first) else slice(int(first), stop)
-    if not last:
-        return None
-    # A suffix: the last so many bytes; none of them is out of range.
-    return slice(max(size - int(last), 0), size) if int(last) else slice(size, size)
