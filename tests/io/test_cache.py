@@ -18,7 +18,8 @@ from napari_stria.core import regions
 from napari_stria.core.counting import LabelStatistics
 from napari_stria.demo.server import DemoServer
 from napari_stria.errors import CorruptDataError
-from napari_stria.io.cache import StatisticsFiles, cache_folder, write_atomically
+from napari_stria.io.cache import cache_folder, write_atomically
+from napari_stria.io.statistics_files import StatisticsFiles
 
 # pandas-stubs knows the type of no cell.
 region_table: Callable[..., Any] = regions.region_table

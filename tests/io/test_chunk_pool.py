@@ -186,3 +186,55 @@ def test_a_job_that_raises_takes_no_thread_along(pool: ChunkPool, jobs: Jobs) ->
     pool.request("a", [("bad", broken), ("worse", broken), *jobs.make("good")])
     assert pool.wait_idle(PATIENCE_S)
     assert jobs.started == ["good"]
+
+
+def test_background_waits_for_all_others(pool: ChunkPool, jobs: Jobs) -> None:
+    pool.request("first", jobs.make("x"))
+    jobs.wait_started(1)
+    pool.request("ahead", jobs.make("b1", "b2"), background=True)
+    pool.request("a", jobs.make("a1", "a2"))
+    pool.request("b", jobs.make("c1"))
+    assert pool.pending == 6
+    jobs.gate.set()
+    assert pool.wait_idle(PATIENCE_S)
+    assert jobs.started == ["x", "a1", "c1", "a2", "b1", "b2"]
+
+
+def test_what_comes_later_goes_before_the_background(pool: ChunkPool, jobs: Jobs) -> None:
+    pool.request("ahead", jobs.make("b1", "b2", "b3"), background=True)
+    jobs.wait_started(1)
+    pool.request("a", jobs.make("a1"))
+    jobs.gate.set()
+    assert pool.wait_idle(PATIENCE_S)
+    assert jobs.started == ["b1", "a1", "b2", "b3"]
+
+
+def test_two_backgrounds_take_turns(pool: ChunkPool, jobs: Jobs) -> None:
+    pool.request("first", jobs.make("x"))
+    jobs.wait_started(1)
+    pool.request("one", jobs.make(1, 2), background=True)
+    pool.request("two", jobs.make(3, 4), background=True)
+    jobs.gate.set()
+    assert pool.wait_idle(PATIENCE_S)
+    assert jobs.started == ["x", 1, 3, 2, 4]
+
+
+def test_a_job_wanted_now_does_not_wait_as_background(pool: ChunkPool, jobs: Jobs) -> None:
+    pool.request("first", jobs.make("x"))
+    jobs.wait_started(1)
+    pool.request("ahead", jobs.make("far", "shared"), background=True)
+    pool.request("a", jobs.make("shared"))
+    jobs.gate.set()
+    assert pool.wait_idle(PATIENCE_S)
+    assert jobs.started == ["x", "shared", "far"]
+
+
+def test_a_slot_is_background_only_while_it_says_so(pool: ChunkPool, jobs: Jobs) -> None:
+    pool.request("first", jobs.make("x"))
+    jobs.wait_started(1)
+    pool.request("ahead", jobs.make("old"), background=True)
+    pool.request("far", jobs.make("far"), background=True)
+    pool.request("ahead", jobs.make("new"))  # replaced by what is looked at now
+    jobs.gate.set()
+    assert pool.wait_idle(PATIENCE_S)
+    assert jobs.started == ["x", "new", "far"]

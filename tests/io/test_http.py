@@ -83,7 +83,7 @@ def test_an_answer_that_will_not_change_is_not_tried_again(server: DemoServer, s
 
 def test_pauses_grow(server: DemoServer, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("napari_stria.io.http_store.time.sleep", pauses.append)
+    monkeypatch.setattr("napari_stria.io.http_requests.time.sleep", pauses.append)
     server.faults.status_for = lambda path, nth: 503
     with pytest.raises(NetworkError):
         HttpStore(server.url, HttpOptions(attempts=5, backoff_s=1.0)).get("data")

@@ -30,13 +30,18 @@ class ChunkPool:
         self.workers = workers
         self._condition = threading.Condition()
         self._queues: OrderedDict[Hashable, OrderedDict[Hashable, Job]] = OrderedDict()
+        self._background: set[Hashable] = set()
         self._running: set[Hashable] = set()
         self._threads: list[threading.Thread] = []
         self._closed = False
         self._names = itertools.count()
 
-    def request(self, slot: Hashable, jobs: Iterable[tuple[Hashable, Job]]) -> None:
+    def request(
+        self, slot: Hashable, jobs: Iterable[tuple[Hashable, Job]], *, background: bool = False
+    ) -> None:
         """Replace what a slot waits for by these jobs, the most urgent first.
+
+        The jobs of a background slot start when no other slot waits.
 
         A job whose key is running already is not queued again. Slots may wait for the same key:
         it runs once, and cancelling one of them leaves it to the other.
@@ -46,8 +51,11 @@ class ChunkPool:
                 return
             fresh = OrderedDict((key, job) for key, job in jobs if key not in self._running)
             self._queues.pop(slot, None)
+            self._background.discard(slot)
             if fresh:
                 self._queues[slot] = fresh
+                if background:
+                    self._background.add(slot)
                 self._start_threads()
             # All, because those who wait for an idle pool are woken by the same condition.
             self._condition.notify_all()
@@ -95,7 +103,9 @@ class ChunkPool:
             self._condition.wait_for(lambda: self._closed or bool(self._queues))
             if self._closed:
                 return None
-            slot, queue = next(iter(self._queues.items()))
+            urgent = (s for s in self._queues if s not in self._background)
+            slot = next(urgent, next(iter(self._queues)))
+            queue = self._queues[slot]
             key, job = queue.popitem(last=False)
             # The slots take turns, so that one view cannot starve another.
             self._queues.move_to_end(slot)

@@ -12,7 +12,7 @@ from typing import Any
 from napari_stria.core.pyramid import Level, Multiscale
 from napari_stria.core.space import Triple, space_from_directions
 from napari_stria.errors import FormatError, StoreNotFoundError
-from napari_stria.io.cache import StatisticsFiles
+from napari_stria.io.statistics_files import StatisticsFiles
 from napari_stria.io.store import HttpStore, Store
 from napari_stria.io.zarr_array import ZarrArray, read_array, read_json
 

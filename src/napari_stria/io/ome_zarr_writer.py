@@ -75,9 +75,9 @@ def write_ome_zarr(
     orientations of its RFC-4, in zarr v3 without sharding.
     """
     if translations_um is None:
-        translations_um = [_corner_translation(scale, scales_um[0]) for scale in scales_um]
+        translations_um = [corner_translation(scale, scales_um[0]) for scale in scales_um]
     _check(levels, scales_um, translations_um)
-    metadata = _multiscale_metadata(name, checked_space(space), scales_um, translations_um)
+    metadata = multiscale_metadata(name, checked_space(space), scales_um, translations_um)
     with _complete_or_absent(Path(path)) as folder:
         attributes = {"ome": {"version": "0.5", "multiscales": [metadata]}}
         group = zarr.create_group(folder, zarr_format=3, attributes=attributes)
@@ -85,7 +85,8 @@ def write_ome_zarr(
             _write_level(group, f"s{index}", level, chunks)
 
 
-def _corner_translation(scale: Triple, finest: Triple) -> Triple:
+def corner_translation(scale: Triple, finest: Triple) -> Triple:
+    """Return the centre of a level's first voxel relative to the finest's, for equal corners."""
     z, y, x = ((own - first) / 2 for own, first in zip(scale, finest, strict=True))
     return z, y, x
 
@@ -101,9 +102,23 @@ def _check(levels: Sequence[Any], scales: Sequence[Any], translations: Sequence[
             raise CoordinateError(f"a level has 3 axes (AP, DV, ML), not the shape {level.shape}.")
 
 
-def _multiscale_metadata(
-    name: str, space: str, scales_um: Sequence[Triple], translations_um: Sequence[Triple]
+def multiscale_metadata(
+    name: str,
+    space: str,
+    scales_um: Sequence[Triple],
+    translations_um: Sequence[Triple],
+    *,
+    with_channels: bool = False,
 ) -> dict[str, Any]:
+    """Return the entry of ``multiscales`` for the levels s0, s1 ...
+
+    Parameters
+    ----------
+    name, space, scales_um, translations_um
+        See `write_ome_zarr`.
+    with_channels : bool
+        Whether an axis ``c`` of channels comes before the three of space.
+    """
     axes = [
         Axis(
             name=axis,
@@ -115,9 +130,18 @@ def _multiscale_metadata(
         )
         for axis, letter in zip(AXES, space, strict=True)
     ]
+    more = 1 if with_channels else 0
+    if with_channels:
+        axes.insert(0, Axis(name="c", type="channel"))
     datasets = [
         # The order matters: a reader applies scale, then translation.
-        Dataset(f"s{index}", [Scale(_millimetres(scale)), Translation(_millimetres(shift))])
+        Dataset(
+            f"s{index}",
+            [
+                Scale([1.0] * more + _millimetres(scale)),
+                Translation([0.0] * more + _millimetres(shift)),
+            ],
+        )
         for index, (scale, shift) in enumerate(zip(scales_um, translations_um, strict=True))
     ]
     model = Metadata(axes=axes, datasets=datasets, coordinateTransformations=None, name=name)
@@ -144,22 +168,34 @@ def _write_level(
     level: npt.NDArray[Any] | da.Array,
     chunks: tuple[int, int, int],
 ) -> None:
-    target = group.create_array(
-        path,
-        shape=level.shape,
-        dtype=np.dtype(level.dtype).newbyteorder("="),
-        chunks=chunks,
-        serializer=BytesCodec(endian="little"),
-        compressors=ZstdCodec(level=0, checksum=False),
-        fill_value=0,
-        dimension_names=AXES,
-        config={"write_empty_chunks": False},
-    )
+    target = create_level(group, path, level.shape, level.dtype, chunks, AXES)
     if isinstance(level, da.Array):
         # Whole chunks, so that two workers never write to the same one and each is made once.
         da.store(level.rechunk(chunks), cast("Any", target), lock=False)
     else:
         target[...] = level
+
+
+def create_level(
+    group: zarr.Group,
+    path: str,
+    shape: Sequence[int],
+    dtype: npt.DTypeLike,
+    chunks: tuple[int, ...],
+    axes: Sequence[str],
+) -> zarr.Array[Any]:
+    """Create the array of a level; chunks that hold only zeros will not be stored."""
+    return group.create_array(
+        path,
+        shape=tuple(shape),
+        dtype=np.dtype(dtype).newbyteorder("="),
+        chunks=chunks,
+        serializer=BytesCodec(endian="little"),
+        compressors=ZstdCodec(level=0, checksum=False),
+        fill_value=0,
+        dimension_names=axes,
+        config={"write_empty_chunks": False},
+    )
 
 
 @contextmanager

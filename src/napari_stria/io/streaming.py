@@ -11,7 +11,7 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,14 +21,13 @@ from psygnal import Signal
 from napari_stria.core.boxes import (
     BlockIndex,
     Box,
-    block_box,
     blocks_of_box,
-    overlap,
 )
 from napari_stria.core.pyramid import Multiscale
-from napari_stria.errors import StreamingArrayError
+from napari_stria.errors import StreamingArrayError, TaskCancelled
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
+from napari_stria.io.gap_filling import GapFilling, clipped
 from napari_stria.io.streamed_level import StreamedLevel, padded_shapes, whole_box
 
 _EMPTY = np.zeros(0, dtype=np.uint8)
@@ -65,6 +64,13 @@ class ProgressivePyramid:
         What a viewer is given, the finest first.
     viewed_point_um : tuple of float or None
         Where the viewer's sliders stand, in atlas um; the viewer's side keeps it up to date.
+    look_ahead : tuple of int or None
+        An axis and a number of planes: while nothing else is to be fetched, the planes that far on
+        either side of one that is looked at are made ready too, at `look_ahead_level` or coarser.
+    look_ahead_level : int
+        The finest level at which this is done.
+    paused : bool
+        See `pause`.
     changed : Signal(int)
         A chunk of a level arrived. Emitted in a worker thread.
     failed : Signal(Exception)
@@ -91,12 +97,20 @@ class ProgressivePyramid:
         self._pool = pool
         self._number = next(_numbers)
         self._lock = threading.Lock()
+        self._edition = 0
+        # Part of the pool's keys: what is still being read for an earlier round, and may be thrown
+        # away when it arrives, must not keep the same chunk from being asked for again.
+        self._round = 0
         self._failures: dict[Key, float] = {}
         self._reported: set[str] = set()
         self._last_level: int | None = None
         # Where the viewer's sliders stand in atlas um; see `_exact_planes`.
         self.viewed_point_um: tuple[float, float, float] | None = None
+        self.look_ahead: tuple[int, int] | None = None
+        self.look_ahead_level = 0
+        self.paused = False
         self._closed = False
+        self._filling = GapFilling(source, self.dtype, self._decoded)
         shapes = padded_shapes(source.levels)
         self.levels = tuple(StreamedLevel(self, i, shape) for i, shape in enumerate(shapes))
 
@@ -105,12 +119,12 @@ class ProgressivePyramid:
     def read(self, number: int, box: Box) -> npt.NDArray[Any]:
         """Return a box of a level at once, as good as it is known, and ask for the rest."""
         served = self._affordable_level(number, box)
-        at = self._box_at(number, box, served)
+        at = self._filling.box_at(number, box, served)
         if self._view_bytes(served, at) <= max(self._cache.max_bytes, _SMALLEST_VIEW):
             self._request(served, at)
         else:
             self._refuse(served, at)
-        return self._assemble(number, box)
+        return self._filling.assemble(number, box)
 
     def read_planes(self, number: int, box: Box, planes: tuple[bool, ...]) -> npt.NDArray[Any]:
         """Read a box of which some axes are single planes that a viewer's sliders chose."""
@@ -158,7 +172,7 @@ class ProgressivePyramid:
         """
         index, inside = self.source.levels[number].grid.index_of(point_um)
         key = self._key_of_voxel(number, index)
-        jobs = [(key, self._job(key))] if inside and key not in self._cache else []
+        jobs = [self._job(key)] if inside and key not in self._cache else []
         self._pool.request((self._number, "point"), jobs)
 
     def knows(self, point_um: Sequence[float], number: int = 0) -> bool:
@@ -177,11 +191,41 @@ class ProgressivePyramid:
         with self._lock:
             self._failures.pop(self._key_of_voxel(number, index), None)
 
+    def pause(self) -> None:
+        """Cancel what is queued and ask for nothing until `resume`; what is there stays."""
+        self.paused = True
+        self._round += 1
+        self._cancel_queued()
+
+    def resume(self) -> None:
+        """Let reads ask again; failures are forgotten. What is looked at must be read anew."""
+        self.paused = False
+        self.retry()
+
+    def invalidate(self) -> None:
+        """Drop all decoded chunks, because the source shows something else now."""
+        self._cancel_queued()
+        with self._lock:
+            self._edition += 1
+            self._round += 1
+            self._cache.drop(lambda key: isinstance(key, tuple) and key[0] == self._number)
+            self._failures.clear()
+        self.changed.emit(0)
+
+    def _cancel_queued(self) -> None:
+        self._pool.cancel(lambda slot: isinstance(slot, tuple) and slot[0] == self._number)
+
     def rest(self) -> None:
         """Cancel what is queued and let go of what the last view needed; reading begins anew."""
-        self._pool.cancel(lambda slot: isinstance(slot, tuple) and slot[0] == self._number)
+        self._cancel_queued()
         for number in range(len(self.levels)):
             self._cache.pin((self._number, number), [])
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether a chunk that was asked for could not be read and has not arrived since."""
+        with self._lock:
+            return bool(self._failures)
 
     def retry(self) -> None:
         """Forget failures, so that the next read asks for those chunks again."""
@@ -193,7 +237,7 @@ class ProgressivePyramid:
         """Cancel what is queued, drop the decoded chunks and take no more."""
         with self._lock:
             self._closed = True
-        self._pool.cancel(lambda slot: isinstance(slot, tuple) and slot[0] == self._number)
+        self._cancel_queued()
         self._cache.drop(lambda key: isinstance(key, tuple) and key[0] == self._number)
 
     @property
@@ -209,67 +253,12 @@ class ProgressivePyramid:
             if chunk is not None and chunk.size:
                 yield chunk
 
-    # -- assembling ---------------------------------------------------------------
-
-    def _assemble(self, number: int, box: Box) -> npt.NDArray[Any]:
-        level = self.source.levels[number]
-        out = np.zeros([s.stop - s.start for s in box], dtype=self.dtype)
-        inner = _clipped(box, level.shape)
-        gaps = []
-        for index in blocks_of_box(inner, level.reader.chunk_shape):
-            block = block_box(index, level.reader.chunk_shape, level.shape)
-            target, part = overlap(box, block)
-            chunk = self._cache.get((self._number, number, index))
-            if chunk is None:
-                gaps.append(target)
-            elif chunk.size:
-                out[target] = chunk[part]
-        if gaps and number < self.coarsest:
-            self._fill(out, gaps, number, box)
-        return out
-
-    def _fill(self, out: npt.NDArray[Any], gaps: list[Box], number: int, box: Box) -> None:
-        """Fill gaps with the nearest voxels of the next level, itself filled from the next."""
-        lows = [min(g[axis].start for g in gaps) for axis in range(3)]
-        highs = [max(g[axis].stop for g in gaps) for axis in range(3)]
-        needed = tuple(
-            slice(s.start + lo, s.start + hi) for s, lo, hi in zip(box, lows, highs, strict=True)
-        )
-        maps = self._index_maps(number, needed, number + 1)
-        coarse_box = tuple(slice(int(m[0]), int(m[-1]) + 1) for m in maps)
-        coarse = self._assemble(number + 1, coarse_box)
-        local = [m - m[0] for m in maps]
-        for gap in gaps:
-            picked = [
-                m[g.start - lo : g.stop - lo] for m, g, lo in zip(local, gap, lows, strict=True)
-            ]
-            out[gap] = coarse[np.ix_(*picked)]
-
-    def _index_maps(self, number: int, box: Box, other: int) -> list[npt.NDArray[np.intp]]:
-        """Return, for each axis, the indices of another level under a box's voxel centres."""
-        a, b = self.source.levels[number], self.source.levels[other]
-        maps = []
-        for axis, s in enumerate(box):
-            center = a.origin_um[axis] + (np.arange(s.start, s.stop) + 0.5) * a.scale_um[axis]
-            index = np.floor((center - b.origin_um[axis]) / b.scale_um[axis])
-            maps.append(np.clip(index, 0, b.shape[axis] - 1).astype(np.intp))
-        return maps
-
-    def _box_at(self, number: int, box: Box, other: int) -> Box:
-        if other == number:
-            return box
-        clipped = _clipped(box, self.source.levels[number].shape)
-        if any(s.stop <= s.start for s in clipped):
-            return tuple(slice(0, 0) for _ in box)
-        maps = self._index_maps(number, clipped, other)
-        return tuple(slice(int(m[0]), int(m[-1]) + 1) for m in maps)
-
     # -- asking ---------------------------------------------------------------
 
     def _affordable_level(self, number: int, box: Box) -> int:
         """Return the finest level from `number` on whose chunks for a box fit the cache."""
         for candidate in range(number, self.coarsest):
-            at = self._box_at(number, box, candidate)
+            at = self._filling.box_at(number, box, candidate)
             if self._view_bytes(candidate, at) <= self._cache.max_bytes * _VIEW_SHARE:
                 return candidate
         return self.coarsest
@@ -277,7 +266,7 @@ class ProgressivePyramid:
     def _view_bytes(self, number: int, box: Box) -> int:
         """Return the size of the decoded chunks that a box of a level crosses."""
         level = self.source.levels[number]
-        at = _clipped(box, level.shape)
+        at = clipped(box, level.shape)
         chunks = math.prod(
             -(-s.stop // c) - s.start // c if s.stop > s.start else 0
             for s, c in zip(at, level.reader.chunk_shape, strict=True)
@@ -299,28 +288,58 @@ class ProgressivePyramid:
             )
 
     def _request(self, number: int, box: Box) -> None:
-        if self._closed:
+        if self._closed or self.paused:
             return
         keys = self._keys(number, box)
         if number != self.coarsest:
             # First the coarse chunks under the view, so that there is a picture soon.
-            keys = [*self._keys(self.coarsest, self._box_at(number, box, self.coarsest)), *keys]
-        if number != self.coarsest or self._last_level == self.coarsest:
-            # A viewer reads the coarsest level for its thumbnail after every plane; only two such
-            # reads in a row mean that it shows nothing finer any more.
+            keys = [
+                *self._keys(self.coarsest, self._filling.box_at(number, box, self.coarsest)),
+                *keys,
+            ]
+        # A viewer reads the coarsest level for its thumbnail after every plane; only two such reads
+        # in a row mean that it shows nothing finer any more.
+        is_thumbnail = number == self.coarsest and self._last_level not in (None, self.coarsest)
+        if not is_thumbnail:
             for other in range(len(self.source.levels)):
                 if other != number:
                     self._pool.request((self._number, other), [])
                     self._cache.pin((self._number, other), [])
         self._last_level = number
         self._cache.pin((self._number, number), keys)
-        wanted = [k for k in keys if k not in self._cache and not self._recently_failed(k)]
-        self._pool.request((self._number, number), [(key, self._job(key)) for key in wanted])
+        self._pool.request((self._number, number), self._jobs(keys))
+        if not is_thumbnail:
+            self._request_ahead(number, box)
+
+    def _request_ahead(self, number: int, box: Box) -> None:
+        """Ask for the neighbours of a plane, after all that is looked at."""
+        if self.look_ahead is None:
+            return
+        axis, step = self.look_ahead
+        if box[axis].stop - box[axis].start != 1:
+            return
+        level = max(number, self.look_ahead_level)
+        keys: list[Key] = []
+        for planes in (step, -step):
+            start = box[axis].start + planes
+            moved = (*box[:axis], slice(max(start, 0), max(start + 1, 0)), *box[axis + 1 :])
+            keys += self._keys(level, self._filling.box_at(number, moved, level))
+        self._pool.request((self._number, "ahead"), self._jobs(keys), background=True)
+
+    def _jobs(self, keys: Iterable[Key]) -> list[tuple[Hashable, Callable[[], None]]]:
+        """Return jobs for the chunks that are neither there nor failed lately."""
+        return [
+            self._job(key)
+            for key in keys
+            if key not in self._cache and not self._recently_failed(key)
+        ]
 
     def _keys(self, number: int, box: Box) -> list[Key]:
         """Return the chunks of a level that a box crosses, those in its middle first."""
         level = self.source.levels[number]
-        inner = _clipped(box, level.shape)
+        inner = clipped(box, level.shape)
+        if any(s.stop <= s.start for s in inner):
+            return []
         center = [(s.start + s.stop) / 2 for s in inner]
         chunk = level.reader.chunk_shape
 
@@ -343,22 +362,30 @@ class ProgressivePyramid:
         chunk = self.source.levels[number].reader.chunk_shape
         return self._number, number, tuple(int(i) // c for i, c in zip(index, chunk, strict=True))
 
-    def _job(self, key: Key) -> Callable[[], None]:
-        return lambda: self._load(key)
+    def _decoded(self, number: int, index: BlockIndex) -> npt.NDArray[Any] | None:
+        return self._cache.get((self._number, number, index))
+
+    def _job(self, key: Key) -> tuple[Hashable, Callable[[], None]]:
+        return (*key, self._round), lambda: self._load(key)
 
     def _load(self, key: Key) -> None:
         """Fetch one chunk in a worker thread; a failure is kept and told, never raised."""
         _, number, index = key
-        if self._closed or key in self._cache:
+        if self._closed or self.paused or key in self._cache:
             return
+        edition = self._edition
         try:
             block = self.source.levels[number].reader.read_block(index)
             if block is None or not block.any():
                 chunk = _EMPTY
             else:
                 chunk = block if self._remap is None else self._remap(block)
+        except TaskCancelled:
+            # Somebody stopped the reader; who still looks at the chunk reads and asks again.
+            self.changed.emit(number)
+            return
         except Exception as error:  # noqa: BLE001  (whatever a reader raises is told)
-            if self._closed:
+            if self._closed or edition != self._edition:
                 return
             with self._lock:
                 self._failures[key] = time.monotonic()
@@ -369,17 +396,10 @@ class ProgressivePyramid:
             self.changed.emit(number)
             return
         with self._lock:
-            if self._closed:
+            if self._closed or edition != self._edition:
                 return
             self._cache.put(key, chunk)
             self._failures.pop(key, None)
             if not self._failures:
                 self._reported.clear()
         self.changed.emit(number)
-
-
-def _clipped(box: Box, shape: Sequence[int]) -> Box:
-    return tuple(
-        slice(min(s.start, n), max(min(s.start, n), min(s.stop, n)))
-        for s, n in zip(box, shape, strict=True)
-    )
