@@ -1,0 +1,5 @@
+"""``python -m napari_stria.cli``."""
+
+from napari_stria.cli import main
+
+raise SystemExit(main())

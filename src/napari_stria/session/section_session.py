@@ -1,0 +1,313 @@
+"""The state of one section dataset in a viewer: found, loaded, streamed, looked through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import Signal
+
+from napari_stria.core.atlas import Atlas
+from napari_stria.core.section import Section, SectionDataset, View
+from napari_stria.core.transforms import Affine
+from napari_stria.errors import StriaError
+from napari_stria.io.allen_api import AllenApi
+from napari_stria.io.cache import ChunkCache
+from napari_stria.io.chunk_pool import ChunkPool
+from napari_stria.io.streaming import ProgressivePyramid
+from napari_stria.registration.chain import Placement, check_atlas, section_to_atlas
+from napari_stria.registration.stack import SectionStack, section_stack
+from napari_stria.session.errand import Errand
+from napari_stria.session.section_pictures import SectionPicture, fetch_picture
+from napari_stria.session.section_streaming import SectionStreaming, StreamStatus
+from napari_stria.session.tasks import Tasks
+
+# BrainGlobe's; used until an atlas says otherwise.
+DEFAULT_SPACE = "asr"
+Connect = Callable[[], AllenApi]
+
+
+@dataclass(frozen=True)
+class SectionOptions:
+    """How a dataset is shown.
+
+    Attributes
+    ----------
+    resolution_um : float
+        Distance of the planes; within a plane the images' own pixels are reached by zooming.
+    expression : bool
+        Show the expression pictures as a second layer.
+    placement : {"exact", "parallel"}
+        See `aligned_stack`.
+    mirrored : bool
+        Exchange left and right; applies to reference space 10 only.
+    """
+
+    resolution_um: float = 25.0
+    expression: bool = False
+    placement: Placement = "exact"
+    mirrored: bool = False
+
+
+class SectionSession:
+    """One section dataset and what the user does with it; changed through its methods alone.
+
+    Parameters
+    ----------
+    tasks : Tasks
+        Runs long work elsewhere.
+    cache : ChunkCache
+        Keeps decoded tiles and chunks.
+    pool : ChunkPool
+        Fetches them.
+
+    Attributes
+    ----------
+    dataset : SectionDataset or None
+    api : AllenApi or None
+        Where the dataset came from.
+    options : SectionOptions
+    stack : SectionStack or None
+        Where its sections lie in the atlas.
+    hidden : frozenset of int
+        Image ids that are not shown.
+    loading : str or None
+        What is being loaded, in words.
+    loading_changed, loading_failed, opened, shown, closed, sections_changed, status_changed, \
+chunks_changed, picture_ready, message : Signal
+        Emitted in the session's thread. `opened`: another dataset; `shown`: its pyramids are new;
+        `closed`: they are gone.
+    """
+
+    loading_changed = Signal(object)
+    loading_failed = Signal(Exception)
+    opened = Signal(object)
+    shown = Signal()
+    closed = Signal()
+    sections_changed = Signal()
+    status_changed = Signal(StreamStatus)
+    chunks_changed = Signal()
+    picture_ready = Signal(SectionPicture)
+    message = Signal(str)
+
+    def __init__(self, tasks: Tasks, cache: ChunkCache, pool: ChunkPool) -> None:
+        self._errand = Errand(tasks)
+        self._streaming = SectionStreaming(tasks, cache, pool)
+        self._streaming.status_changed.connect(self.status_changed.emit)
+        self._streaming.chunks_changed.connect(self.chunks_changed.emit)
+        self._atlas: Atlas | None = None
+        self.loading: str | None = None
+        self.options = SectionOptions()
+        self._reset()
+
+    def _reset(self) -> None:
+        self.dataset: SectionDataset | None = None
+        self.api: AllenApi | None = None
+        self.stack: SectionStack | None = None
+        self.hidden: frozenset[int] = frozenset()
+
+    @property
+    def pyramids(self) -> dict[View, ProgressivePyramid]:
+        """Packed RGBA by view: "image", and "expression" if asked."""
+        return self._streaming.pyramids
+
+    @property
+    def status(self) -> StreamStatus:
+        """What the streaming does now."""
+        return self._streaming.status
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being fetched and no arrival waits to be told."""
+        return self._streaming.idle
+
+    @property
+    def space(self) -> str:
+        """Where the axes of the atlas start."""
+        return DEFAULT_SPACE if self._atlas is None else self._atlas.space
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the sections are shown mirrored."""
+        flipped = self.dataset is not None and self.dataset.reference_space_id == 10
+        return self.options.mirrored and flipped
+
+    # -- loading ---------------------------------------------------------------
+
+    def load(self, connect: Connect, dataset_id: int, options: SectionOptions) -> None:
+        """Fetch a dataset's metadata in the background and show it; the images stream.
+
+        A later call, or `cancel`, drops it.
+        """
+
+        def work(cancelled: Callable[[], bool]) -> tuple[AllenApi, SectionDataset]:
+            api = connect()
+            return api, api.section_dataset(dataset_id, cancelled=cancelled)
+
+        def done(found: tuple[AllenApi, SectionDataset]) -> None:
+            try:
+                self.show(*found, options)
+            except StriaError as error:
+                self._loading_failed(error)
+            else:
+                self._set_loading(None)
+
+        self._set_loading(f"dataset {dataset_id}")
+        self._errand.start(work, done, self._loading_failed)
+
+    def _loading_failed(self, error: Exception) -> None:
+        self._set_loading(None)
+        self.loading_failed.emit(error)
+
+    def _set_loading(self, what: str | None) -> None:
+        self.loading = what
+        self.loading_changed.emit(what)
+
+    def show(self, api: AllenApi, dataset: SectionDataset, options: SectionOptions) -> None:
+        """Take a dataset, in place of the one before.
+
+        Raises
+        ------
+        StriaError
+            If it cannot be placed in the atlas; then the one before stays.
+        """
+        self._check(dataset, options)
+        self.close()
+        self.api, self.dataset, self.options = api, dataset, options
+        self.opened.emit(dataset)
+        self._build()
+
+    def set_options(self, options: SectionOptions) -> None:
+        """Show the dataset in another way; what is decoded of its images stays."""
+        if self.dataset is None or options == self.options:
+            self.options = options
+            return
+        self._check(self.dataset, options)
+        self.options = options
+        self._build()
+
+    def set_atlas(self, atlas: Atlas | None) -> None:
+        """Place the sections in another atlas; one of another space is told and not used."""
+        before = self.space
+        self._atlas = atlas
+        if self.dataset is None:
+            return
+        try:
+            self._check(self.dataset, self.options)
+        except StriaError as error:
+            self.message.emit(str(error))
+            self.close()
+            return
+        if self.space != before:
+            self._build()
+
+    def _check(self, dataset: SectionDataset, options: SectionOptions) -> None:
+        if self._atlas is not None:
+            check_atlas(self._atlas)
+        mirrored = options.mirrored and dataset.reference_space_id == 10
+        section_stack(dataset, self.space, placement=options.placement, mirrored=mirrored)
+
+    def _build(self) -> None:
+        """Make the pyramids anew."""
+        assert self.dataset is not None
+        assert self.api is not None
+        views: list[View] = ["image", "expression"] if self.options.expression else ["image"]
+        stack = section_stack(
+            self.dataset, self.space, placement=self.options.placement, mirrored=self.mirrored
+        )
+        self.stack = stack.hiding(self.hidden)
+        self._streaming.show(self.api, self.dataset, self.stack, views, self.options.resolution_um)
+        self.shown.emit()
+
+    def close(self) -> None:
+        """Let go of the dataset: its layers and downloads end."""
+        if self.dataset is None:
+            return
+        self._streaming.close()
+        self._reset()
+        self.closed.emit()
+
+    def forget(self) -> None:
+        """Let go of everything and tell nobody."""
+        self._errand.cancel()
+        self._streaming.close()
+        self._reset()
+
+    def cancel(self) -> None:
+        """Stop: drop what is being loaded; what streams is paused and what is there stays."""
+        self._errand.cancel()
+        if self.loading is not None:
+            self._set_loading(None)
+        self._streaming.pause()
+
+    def resume(self) -> None:
+        """Fetch again, also what failed."""
+        self._streaming.resume()
+
+    # -- sections ---------------------------------------------------------------
+
+    def hide(self, image_id: int, hidden: bool = True) -> None:
+        """Hide a bad section, or show it again."""
+        others = self.hidden - {image_id}
+        self._set_hidden(others | {image_id} if hidden else others)
+
+    def show_all(self) -> None:
+        """Show every section."""
+        self._set_hidden(frozenset())
+
+    def _set_hidden(self, hidden: frozenset[int]) -> None:
+        if self.stack is None or hidden == self.hidden:
+            return
+        self.hidden = hidden
+        self.stack = self.stack.hiding(hidden)
+        self._streaming.replace_stack(self.stack)
+        self.sections_changed.emit()
+
+    def point_of(self, section: Section) -> npt.NDArray[np.float64]:
+        """Return where the middle of a section is shown, (AP, DV, ML) in atlas um."""
+        assert self.stack is not None
+        middle = (section.width / 2, section.height / 2)
+        point = self.section_to_atlas(section)(middle)
+        if self.options.placement == "parallel":
+            # The whole section is shown where its first pixel lies.
+            point[self.stack.axis] = self.section_to_atlas(section)((0.0, 0.0))[self.stack.axis]
+        return point
+
+    def section_to_atlas(self, section: Section) -> Affine:
+        """Return the map from a section's full-resolution pixels to atlas um."""
+        return section_to_atlas(section, self.space, mirrored=self.mirrored)
+
+    def nearest_to(self, point_um: Sequence[float]) -> Section | None:
+        """Return the section nearest to an atlas point, however far it is and also if hidden."""
+        if self.stack is None:
+            return None
+        position = float(self.stack.atlas_to_position(point_um)[0])
+        return self.stack.sections[int(np.argmin(np.abs(self.stack.positions_um - position)))]
+
+    def neighbor(self, section: Section, step: int) -> Section | None:
+        """Return the section so many places on along the atlas's axis, None at the end."""
+        assert self.stack is not None
+        # Along the atlas's axis, which may run against the positions along the stack.
+        forward = self.stack.atlas_to_position.linear[0, self.stack.axis] >= 0
+        number = self.stack.index_of(section.image_id) + (step if forward else -step)
+        return self.stack.sections[number] if 0 <= number < len(self.stack.sections) else None
+
+    def fetch_picture(self, section: Section, view: View = "image") -> None:
+        """Fetch one section as a picture of its own, for 3D; `picture_ready` brings it."""
+        if self.api is None:
+            return
+        api, dataset, to_atlas = self.api, self.dataset, self.section_to_atlas(section)
+
+        def done(picture: SectionPicture) -> None:
+            self._set_loading(None)
+            if self.dataset is dataset:
+                self.picture_ready.emit(picture)
+
+        self._set_loading(f"section {section.section_number}")
+        self._errand.start(
+            lambda cancelled: fetch_picture(api, section, to_atlas, view, cancelled=cancelled),
+            done,
+            self._loading_failed,
+        )
