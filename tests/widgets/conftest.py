@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,14 +10,20 @@ from pytestqt.qtbot import QtBot
 
 from napari_stria.core.atlas import Atlas, atlas_from_array
 from napari_stria.core.ontology import Ontology
+from napari_stria.core.section import Section, SectionDataset
 from napari_stria.core.structures import StructureRecord
+from napari_stria.core.transforms import Affine
+from napari_stria.io.allen_api import DatasetSummary
 from napari_stria.io.atlas_catalog import AtlasEntry
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
 from napari_stria.session.atlas_session import AtlasSession
+from napari_stria.session.section_search import SectionSearch
+from napari_stria.session.section_session import SectionSession
 from napari_stria.session.tasks import ImmediateTasks, Tasks
 from napari_stria.widgets.atlas_panel import AtlasPanel
 from napari_stria.widgets.region_tree import RegionTree
+from napari_stria.widgets.section_loader import SectionPanel
 
 _ROWS = [
     (997, None, "root", "root", (255, 255, 255)),
@@ -184,3 +191,110 @@ def held(
     panel.show()
     qtbot.waitUntil(lambda: bool(waiting.held))
     return waiting, bench, panel
+
+
+# -- sections -------------------------------------------------------------------------------------
+
+
+def _section(place: int, axis: int) -> Section:
+    """One of every 8th section of 25 um, along p (axis 0) or r (axis 2)."""
+    number, depth = 8 * (place + 1), 200.0 * (place + 1)
+    rows, column = ([1, 2], 2) if axis == 0 else ([1, 0], 0)
+    to_pir, back = np.zeros((3, 3)), np.zeros((3, 4))
+    to_pir[axis, 2] = depth
+    to_pir[column, 0] = to_pir[rows[0], 1] = 1.0
+    back[0, column] = back[1, rows[0]] = back[2, axis] = 1.0
+    maps = Affine(to_pir), Affine(back)
+    return Section(1000 + place, number, 9000, 7000, depth, *maps, has_expression=True)
+
+
+def _dataset(number: int, *, count: int = 5, space: int = 9, **more: Any) -> SectionDataset:
+    """Coronal in space 9, sagittal in space 10."""
+    sections = tuple(_section(i, 0 if space == 9 else 2) for i in range(count))
+    plane: Any = "coronal" if space == 9 else "sagittal"
+    return SectionDataset(number, plane, 25.0, space, sections, genes=("Gad1",), **more)
+
+
+@pytest.fixture
+def make_dataset() -> Callable[..., SectionDataset]:
+    """See `_dataset`."""
+    return _dataset
+
+
+FOUND = [
+    DatasetSummary(71, ("Gad1",), "coronal", ("Mouse",), 25.0, "P56"),
+    DatasetSummary(479, ("Gad1",), "sagittal", ("Mouse",), 20.0, "P56"),
+    DatasetSummary(8, ("Gad1", "Gad2"), "coronal", ("Mouse",), None, None),
+]
+
+
+class StubApi:
+    """Answers what it is told to, and notes what it is asked and in which thread."""
+
+    def __init__(self) -> None:
+        self.datasets = {71: _dataset(71), 479: _dataset(479, space=10)}
+        self.found, self.counts = list(FOUND), {71: 58, 479: 20, 8: 7}
+        self.error: Exception | None = None
+        self.asked: list[tuple[Any, ...]] = []
+        self.threads: set[threading.Thread] = set()
+
+    def note(self, *what: Any) -> None:
+        self.asked.append(what)
+        self.threads.add(threading.current_thread())
+        if self.error is not None:
+            raise self.error
+
+    def connect(self, source: str) -> Any:
+        self.note("connect", source)
+        return self
+
+    def section_dataset(self, number: int, *, cancelled: Any = None) -> SectionDataset:
+        self.note("dataset", number)
+        return self.datasets[number]
+
+    def search_datasets(
+        self, *, gene: str, plane: str | None, cancelled: Any = None
+    ) -> list[DatasetSummary]:
+        self.note("search", gene, plane)
+        return self.found
+
+    def section_count(self, number: int, *, cancelled: Any = None) -> int:
+        self.note("count", number)
+        return self.counts[number]
+
+
+class SectionBench:
+    """A panel of sections over a session and a search."""
+
+    def __init__(self, tasks: Tasks, pool: ChunkPool, qtbot: QtBot) -> None:
+        self.api, self.tasks, self.qtbot = StubApi(), tasks, qtbot
+        self.session = SectionSession(tasks, ChunkCache(10**7), pool)
+        self.search = SectionSearch(tasks)
+        self.told: list[tuple[Any, ...]] = []
+
+    def panel(self, *, example: tuple[str, str] | None = ("practice", "71")) -> SectionPanel:
+        sources = [("Allen Institute", "allen"), ("Practice sections", "practice")]
+        panel = SectionPanel(
+            self.session, self.search, sources=sources, connect=self.api.connect, example=example
+        )
+        self.qtbot.addWidget(panel)
+        panel.resize(320, 800)
+        pictures = ("go_to", "show_in_3d", "show_original")
+        for name in (*pictures, "outlines_toggled", "opacity_changed", "blending_changed"):
+            getattr(panel, name).connect(self._note(name))
+        with self.qtbot.waitExposed(panel):
+            panel.show()
+        return panel
+
+    def _note(self, name: str) -> Callable[..., None]:
+        return lambda *args: self.told.append((name, *args))
+
+
+@pytest.fixture
+def make_sections(pool: ChunkPool, qtbot: QtBot) -> Callable[[Tasks], SectionBench]:
+    return lambda tasks: SectionBench(tasks, pool, qtbot)
+
+
+@pytest.fixture
+def sections_bench(make_sections: Callable[[Tasks], SectionBench]) -> SectionBench:
+    return make_sections(ImmediateTasks())

@@ -7,11 +7,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from napari_stria.core.space import midplane_index
+from napari_stria.errors import StriaError
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
 from napari_stria.session.atlas_session import AtlasSession
 from napari_stria.viewer.layers import AtlasLayers
 from napari_stria.viewer.pointing import Pointing, center_of_region
+from napari_stria.viewer.section_control import SectionControl
 from napari_stria.viewer.settings import on_settings_changed, stria_settings
 from napari_stria.widgets._tasks import QtTasks
 
@@ -53,9 +55,20 @@ class AtlasController:
         self._viewer = weakref.ref(viewer)
         self._layers = AtlasLayers(viewer, self.session)
         self._pointing = Pointing(viewer, self.session, self._layers)
+        self._sections: SectionControl | None = None
         self._wanted: int | None = None
         self.session.table_changed.connect(self._on_table)
         self.session.selection_changed.connect(self._forget_wanted)
+
+    @property
+    def sections(self) -> SectionControl:
+        """The viewer's sections; made when they are first asked for."""
+        viewer = self._viewer()
+        if viewer is None:
+            raise StriaError("this viewer's window is closed; open another one.")
+        if self._sections is None:
+            self._sections = SectionControl(viewer, self.session, self.tasks, shared_cache())
+        return self._sections
 
     def go_to(self, position: int) -> None:
         """Move the viewer to a region, as soon as the table says where it lies."""
@@ -93,6 +106,8 @@ class AtlasController:
     def window_closed(self) -> None:
         """End downloads and counting, and let go of a viewer whose window is gone."""
         _controllers[:] = [entry for entry in _controllers if entry[1] is not self]
+        if self._sections is not None:
+            self._sections.window_closed()
         self.session.forget()
         self._layers.forget()
         self._pointing.forget()
@@ -101,6 +116,8 @@ class AtlasController:
     def close(self) -> None:
         """End downloads and counting, and take the layers out of the viewer."""
         _controllers[:] = [entry for entry in _controllers if entry[1] is not self]
+        if self._sections is not None:
+            self._sections.close()
         self.session.close()
         self._layers.close()
         self._pointing.close()

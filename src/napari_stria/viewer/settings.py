@@ -22,20 +22,33 @@ class StriaSettings:
         Threads that fetch and decode.
     root : str
         Where atlases are looked up first; empty for BrainGlobe's public bucket.
+    allen_url : str
+        Where sections are looked up first; empty for the public Allen API.
+    images_mb : int
+        Bound of the section images kept on disk.
     """
 
     cache_mb: int = 1024
     workers: int = 8
     root: str = ""
+    allen_url: str = ""
+    images_mb: int = 2048
 
 
 def stria_settings() -> StriaSettings:
     """Return the present settings; the defaults where napari does not know the plugin."""
     try:
-        found = get_plugin_settings(_PLUGIN).streaming
+        settings = get_plugin_settings(_PLUGIN)
+        streaming, sections = settings.streaming, settings.sections
     except (KeyError, AttributeError):
         return StriaSettings()
-    return StriaSettings(int(found.cache_mb), int(found.workers), str(found.root or ""))
+    return StriaSettings(
+        cache_mb=int(streaming.cache_mb),
+        workers=int(streaming.workers),
+        root=str(streaming.root or ""),
+        allen_url=str(sections.url or ""),
+        images_mb=int(sections.images_mb),
+    )
 
 
 def on_settings_changed(call: Callable[[], None]) -> None:

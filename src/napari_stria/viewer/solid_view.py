@@ -1,0 +1,101 @@
+"""One section in 3D: on its own oblique plane, among what is left of the other layers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Image, Layer
+
+    from napari_stria.session.section_pictures import SectionPicture
+
+# From above, in front and aside, so that a plane does not look like a slice.
+_ANGLES = (0.0, 40.0, -25.0)
+_FAINT = 0.15
+
+
+class SolidView:
+    """Shows sections on their oblique planes while a viewer is in 3D.
+
+    napari cannot slice such a layer in 2D, so it is out of the list there. What stands around a
+    section is made faint in 3D and is again as it was in 2D.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where they are shown.
+    around : callable
+        Returns the layers that would hide a section.
+    """
+
+    def __init__(self, viewer: napari.Viewer, around: Callable[[], list[Layer]]) -> None:
+        self._viewer = viewer
+        self._around = around
+        self._pictures: list[Image] = []
+        self._away: list[Image] = []
+        self._before: list[tuple[Layer, dict[str, Any]]] = []
+        # Before napari's own callback, which slices.
+        viewer.dims.events.ndisplay.connect(self._on_ndisplay, position="first")
+
+    def show(self, picture: SectionPicture, thickness_um: float) -> Image:
+        """Add a section's picture and turn the viewer to 3D."""
+        matrix = picture.pixels_to_atlas.matrix
+        across = np.cross(matrix[:, 0], matrix[:, 1])
+        across *= thickness_um / np.linalg.norm(across)
+        affine = np.eye(4)
+        affine[:3] = np.column_stack([across, matrix[:, 1], matrix[:, 0], matrix[:, 2]])
+        first = self._viewer.dims.ndisplay != 3
+        self._make_room()
+        number, image_id = picture.section.section_number, picture.section.image_id
+        self._viewer.dims.ndisplay = 3
+        layer: Image = self._viewer.add_image(
+            picture.pixels[None],
+            rgb=True,
+            units=("um",) * 3,
+            name=f"section {number} in 3D ({image_id})",
+            projection_mode="none",
+            metadata={"stria": {"image_id": image_id, "view": picture.view}},
+        )
+        # Not before it is in 3D: napari warns of oblique layers that it slices in 2D. It does so
+        # once more on the way back to 2D, before anybody can take the layer out.
+        warnings.filterwarnings("ignore", message="Non-orthogonal slicing", category=UserWarning)
+        layer.affine = affine
+        self._pictures.append(layer)
+        if first:
+            self._viewer.scene.camera.angles = _ANGLES
+        return layer
+
+    def _make_room(self) -> None:
+        if self._before:
+            return
+        for layer in self._around():
+            names = ("visible", "opacity", *(("contour",) if isinstance(layer, Labels) else ()))
+            self._before.append((layer, {name: getattr(layer, name) for name in names}))
+            if isinstance(layer, Labels):
+                layer.contour, layer.opacity = 0, _FAINT
+            else:
+                layer.visible = False
+
+    def _on_ndisplay(self, _event: Any = None) -> None:
+        if self._viewer.dims.ndisplay == 3:
+            put_back, self._away = self._away, []
+            self._viewer.layers.extend(put_back)
+            return
+        self._away = [layer for layer in self._pictures if layer in self._viewer.layers]
+        self._pictures = list(self._away)
+        for layer in self._away:
+            self._viewer.layers.remove(layer)
+        before, self._before = self._before, []
+        for changed, looks in before:
+            for name, value in looks.items():
+                setattr(changed, name, value)
+
+    def close(self) -> None:
+        """Stop following the viewer; the layers stay the user's."""
+        self._viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
