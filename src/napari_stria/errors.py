@@ -47,6 +47,10 @@ class NetworkError(StriaError, OSError):
     """A server could not be reached or answered with an error after all retries."""
 
 
+class ServerStatusError(NetworkError):
+    """A server answered one address with an error status, while it may answer others."""
+
+
 class ServerStalledError(NetworkError, TimeoutError):
     """A server accepted the request and then sent nothing, or too little, for too long."""
 

@@ -11,12 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from napari_stria.core.allen_alignment import parallel_displacement, pir_to_xy, xy_to_pir
+from napari_stria.core.allen_alignment import (
+    parallel_displacement,
+    parallel_plane,
+    pir_to_xy,
+    xy_to_pir,
+)
 from napari_stria.core.displacement import DisplacementField
 from napari_stria.errors import CoordinateError
 
 Image = npt.NDArray[Any]
 GOLDEN_SHAPES = {25: (320, 456), 10: (800, 1140), 7: (1142, 1628)}
+# Where 8000 // 1.6 is 4999 in floating point.
+FRACTIONAL_SHAPES = {1.6: (5000, 7125), 3.2: (2500, 3562), 12.8: (625, 890)}
 # An alignment in the style of the recorded ones, oblique in all directions.
 TVS = np.array([[0.953, 0.0217, -100.8], [-0.0217, 0.953, -997.1]])
 TRV = np.array(
@@ -185,6 +192,11 @@ def test_linear_is_within_a_grey_level_of_the_definition(
 @pytest.mark.parametrize(("reference_um", "shape"), GOLDEN_SHAPES.items())
 def test_shapes_drop_the_tail(reference_um: float, shape: tuple[int, int]) -> None:
     assert parallel_displacement(0, TVS, TRV, "coronal", reference_um).shape == shape
+
+
+@pytest.mark.parametrize(("reference_um", "shape"), [*FRACTIONAL_SHAPES.items(), (7, (1142, 1628))])
+def test_rounding_costs_no_row(reference_um: float, shape: tuple[int, int]) -> None:
+    assert parallel_plane("coronal", 0.0, reference_um)[0] == shape
 
 
 def test_shapes_in_the_other_planes() -> None:

@@ -181,6 +181,14 @@ def test_a_real_record(real_data: Path) -> None:
         ({"resolution": float("nan")}, "resolution"),
         ({"resolution": float("inf")}, "resolution"),
         ({"tier_count": 0}, "tier_count"),
+        ({"tier_count": 32}, "tier_count"),
+        ({"tier_count": 10**9}, "tier_count"),
+        ({"resolution": 0.009}, "resolution"),
+        ({"resolution": 50.1}, "resolution"),
+        ({"width": 10**6 + 1}, "width"),
+        ({"height": 10**9}, "height"),
+        ({"section_number": 10**7}, "section_number"),
+        ({"section_number": -(10**7)}, "section_number"),
         ({"width": 10**400}, "width"),
         ({"section_number": None}, "section number"),
         ({"alignment2d": {**fields("tsv", TSV)}}, "tvs_00 is missing"),
@@ -192,6 +200,28 @@ def test_a_real_record(real_data: Path) -> None:
             {"alignment2d": {**fields("tsv", TSV), **fields("tvs", inverse(TSV)), "tsv_04": "x"}},
             "tsv_04",
         ),
+        *(
+            (
+                {
+                    "alignment2d": {
+                        **fields("tsv", TSV),
+                        **fields("tvs", inverse(TSV)),
+                        "tvs_05": odd,
+                    }
+                },
+                "tvs_05",
+            )
+            for odd in (float("inf"), float("nan"), 1e300)
+        ),
+        (
+            {
+                "alignment2d": {
+                    **fields("tsv", TSV * [[1e-200, 1e-200, 1]]),
+                    **fields("tvs", inverse(TSV)),
+                }
+            },
+            "pixels of",
+        ),
     ],
 )
 def test_a_section_that_cannot_be_used_is_skipped(changes: Row, reason: str) -> None:
@@ -202,6 +232,23 @@ def test_a_section_that_cannot_be_used_is_skipped(changes: Row, reason: str) -> 
     assert skipped.image_id == 1129
     assert reason in skipped.reason
     assert skipped.section_number == changes.get("section_number", 129)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tier_count": 31},
+        {"tier_count": 1},
+        {"resolution": 0.01},
+        {"resolution": 50},
+        {"width": 10**6, "height": 1},
+        {"section_number": 10**7 - 1},
+        {"section_number": -(10**7) + 1},
+    ],
+)
+def test_the_last_numbers_that_are_plausible(changes: Row) -> None:
+    found = dataset_of(dataset(section_images=[image(137, **changes)]))
+    assert found.skipped == ()
 
 
 def test_a_missing_alignment_is_the_same_as_null() -> None:
@@ -230,6 +277,8 @@ def test_a_failed_dataset_is_flagged() -> None:
         ({"section_images": [image(1, failed=True)]}, DatasetNotAlignedError, ["failed"]),
         ({"section_thickness": None}, DatasetNotAlignedError, ["section_thickness"]),
         ({"section_thickness": -1}, DatasetNotAlignedError, ["section_thickness"]),
+        ({"section_thickness": 0.09}, DatasetNotAlignedError, ["section_thickness"]),
+        ({"section_thickness": 10_001}, DatasetNotAlignedError, ["section_thickness"]),
         (
             {"reference_space_id": 6, "specimen": {"donor": {"age": {"name": "P4"}}}},
             ReferenceSpaceError,
@@ -298,4 +347,7 @@ def test_rows_of_a_search() -> None:
     assert summary_of({}) is None
     bare = summary_of({"id": 3, "plane_of_section": None, "section_thickness": None})
     assert bare is not None
+    odd = summary_of({"id": 3, "section_thickness": 1e6})
+    assert odd is not None
+    assert odd.section_thickness_um is None
     assert (bare.plane, bare.section_thickness_um, bare.age, bare.genes) == (None, None, None, ())

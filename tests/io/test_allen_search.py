@@ -58,7 +58,7 @@ def test_a_query_in_the_apis_language() -> None:
     text = criteria(DatasetSearch("Adora2a", "coronal", "Mouse"))
     assert text == (
         "model::SectionDataSet,rma::criteria,[failed$eq'false'],products[abbreviation$eq'Mouse'],"
-        "plane_of_section[name$eq'coronal'],genes[acronym$eq'Adora2a'],"
+        "plane_of_section[name$il'coronal'],genes[acronym$il'Adora2a'],"
         "rma::include,genes,plane_of_section,products,specimen(donor(age)),"
         "rma::options[num_rows$eq2000][start_row$eq0][order$eq'id']"
     )
@@ -136,7 +136,8 @@ def test_by_gene(server: DemoServer, api: AllenApi) -> None:
     )
     assert server.counters.requests == 1
     assert server.counters.image_requests == 0
-    assert api.search_datasets("gad1") == api.search_datasets("Gad") == []
+    assert api.search_datasets("gad1") == api.search_datasets("Gad1")
+    assert api.search_datasets("Gad") == []
 
 
 def test_wildcards(api: AllenApi) -> None:

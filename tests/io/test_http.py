@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from napari_stria.demo.server import DemoServer
-from napari_stria.errors import NetworkError, ServerStalledError
+from napari_stria.errors import NetworkError, ServerStalledError, ServerStatusError
 from napari_stria.io.store import HttpOptions, HttpStore
 
 QUICK = HttpOptions(read_timeout_s=0.3, connect_timeout_s=1.0, attempts=3, backoff_s=0.001)
@@ -66,7 +66,7 @@ def test_an_error_once_is_tried_again(server: DemoServer) -> None:
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_an_error_for_good_ends_after_all_attempts(server: DemoServer, status: int) -> None:
     server.faults.status_for = lambda path, nth: status
-    with pytest.raises(NetworkError, match=str(status)) as caught:
+    with pytest.raises(ServerStatusError, match=str(status)) as caught:
         HttpStore(server.url, QUICK).get("data")
     assert says_one_sentence(caught.value)
     assert server.counters.requests == QUICK.attempts
@@ -75,7 +75,7 @@ def test_an_error_for_good_ends_after_all_attempts(server: DemoServer, status: i
 @pytest.mark.parametrize("status", [400, 401, 403, 405, 410, 418, 501])
 def test_an_answer_that_will_not_change_is_not_tried_again(server: DemoServer, status: int) -> None:
     server.faults.status_for = lambda path, nth: status
-    with pytest.raises(NetworkError, match=str(status)) as caught:
+    with pytest.raises(ServerStatusError, match=str(status)) as caught:
         HttpStore(server.url, QUICK).get("data")
     assert says_one_sentence(caught.value)
     assert server.counters.requests == 1
@@ -101,6 +101,7 @@ def test_a_server_that_stalls_is_left(server: DemoServer) -> None:
     assert says_one_sentence(caught.value)
     assert server.counters.requests == QUICK.attempts
     assert isinstance(caught.value, TimeoutError)
+    assert not isinstance(caught.value, ServerStatusError)
 
 
 def test_a_short_body_is_never_accepted(server: DemoServer) -> None:
@@ -125,6 +126,7 @@ def test_no_server() -> None:
         HttpStore(f"http://127.0.0.1:{port}", QUICK).get("data")
     assert says_one_sentence(caught.value)
     assert "Max retries" not in str(caught.value)
+    assert not isinstance(caught.value, ServerStatusError)
 
 
 def test_an_address_that_is_none() -> None:

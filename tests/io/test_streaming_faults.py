@@ -64,7 +64,7 @@ def test_a_failed_chunk_is_tried_again_after_a_while(
     stage.readers[0].broken = lambda index: True
     level = stage.pyramid.levels[0]
     viewer(stage, lambda: np.asarray(level[3]))
-    monkeypatch.setattr("napari_stria.io.streaming._RETRY_AFTER_S", 0.0)
+    monkeypatch.setattr("napari_stria.io.failures._RETRY_AFTER_S", 0.0)
     stage.readers[0].broken = lambda index: False
     viewer(stage, lambda: np.asarray(level[3]))
     np.testing.assert_array_equal(level[3], stage.readers[0].array[3])

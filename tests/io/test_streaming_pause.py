@@ -121,6 +121,11 @@ def test_a_stopped_reader_is_no_failure(stage: Any) -> None:
     assert stage.failed == []
     assert not stage.pyramid.has_failed((35.0, 5.0, 5.0))
     assert len(stage.readers[0].asked) == 6
+    # Not in a loop: a reader that goes on being stopped would be asked for ever.
+    np.asarray(stage.pyramid.levels[0][3])
+    stage.settle()
+    assert len(stage.readers[0].asked) == 6
+    stage.pyramid.resume()
     viewer(stage)
     assert_complete(stage)
     assert len(stage.readers[0].asked) == 12

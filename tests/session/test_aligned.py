@@ -15,8 +15,14 @@ import requests
 
 import napari_stria as stria
 from napari_stria.core.phantom_template import practice_template
-from napari_stria.demo.practice_sections import PRACTICE_CORONAL, PRACTICE_SAGITTAL
+from napari_stria.demo.practice_sections import (
+    PRACTICE_BROKEN_IMAGE,
+    PRACTICE_CORONAL,
+    PRACTICE_CORONAL_COARSE,
+    PRACTICE_SAGITTAL,
+)
 from napari_stria.demo.server import DemoServer
+from napari_stria.io.http_options import HttpOptions
 
 UM = 100.0
 
@@ -208,6 +214,29 @@ def test_expression_is_another_volume(
     assert hue.max() > 50  # it is coloured
 
 
+def test_a_broken_image_is_left_out_with_a_warning(
+    practice: DemoServer, practice_atlas: stria.Atlas
+) -> None:
+    options = HttpOptions(attempts=2, backoff_s=0.01)
+    api = stria.AllenApi(practice.allen_url, options=options, cached=False)
+    dataset = api.section_dataset(PRACTICE_CORONAL_COARSE)
+    with pytest.warns(stria.SectionSkippedWarning, match=str(PRACTICE_BROKEN_IMAGE)):
+        volume = stria.aligned_stack(dataset, api, practice_atlas, 200)[0].compute()
+    assert (volume[..., 3] == 255).mean() > 0.3
+
+
+def test_a_server_that_refuses_makes_no_volume_of_holes(
+    practice: DemoServer, practice_atlas: stria.Atlas
+) -> None:
+    options = HttpOptions(attempts=2, backoff_s=0.01)
+    api = stria.AllenApi(practice.allen_url, options=options, cached=False)
+    dataset = api.section_dataset(PRACTICE_CORONAL)
+    practice.faults.status_for = lambda path, _n: 503 if "section_image" in path else None
+    stack = stria.aligned_stack(dataset, api, practice_atlas, 200)
+    with pytest.raises(stria.NetworkError, match=r"section \d+"):
+        stack[0].compute()
+
+
 def test_an_atlas_of_another_brain_is_refused(
     practice_api: stria.AllenApi, practice_atlas: stria.Atlas
 ) -> None:
@@ -221,7 +250,13 @@ def test_an_atlas_of_another_brain_is_refused(
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"resolution_um": 0}, {"view": "photo"}, {"placement": "oblique"}],
+    [
+        {"resolution_um": 0},
+        {"resolution_um": "25"},
+        {"resolution_um": 1e9},
+        {"view": "photo"},
+        {"placement": "oblique"},
+    ],
 )
 def test_bad_arguments_are_refused(
     practice_api: stria.AllenApi, practice_atlas: stria.Atlas, arguments: dict[str, Any]

@@ -22,6 +22,7 @@ from napari_stria.demo.server import DemoServer
 from napari_stria.io.http_options import HttpOptions
 
 F64 = npt.NDArray[np.float64]
+QUICK = HttpOptions(attempts=2, backoff_s=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +172,7 @@ def test_leaving_early_ends_the_requests(
 def test_an_image_that_is_broken_for_good_is_left_out_with_a_warning(
     practice: DemoServer,
 ) -> None:
-    options = HttpOptions(attempts=2, backoff_s=0.01)
-    api = stria.AllenApi(practice.allen_url, options=options, cached=False)
+    api = stria.AllenApi(practice.allen_url, options=QUICK, cached=False)
     dataset = next(
         found
         for found in (api.section_dataset(d.id) for d in api.search_datasets(plane="coronal"))
@@ -186,8 +186,25 @@ def test_an_image_that_is_broken_for_good_is_left_out_with_a_warning(
 
 def test_a_server_that_is_gone_is_an_error(practice_folder: Path) -> None:
     with DemoServer(practice_folder) as server:
-        options = HttpOptions(attempts=2, backoff_s=0.01)
-        api = stria.AllenApi(server.allen_url, options=options, cached=False)
+        api = stria.AllenApi(server.allen_url, options=QUICK, cached=False)
         dataset = api.section_dataset(PRACTICE_CORONAL)
     with pytest.raises(stria.NetworkError):
         next(iter(stria.stream_sections(dataset, api, 200)))
+
+
+def test_one_image_that_the_server_refuses_is_left_out(practice: DemoServer) -> None:
+    api = stria.AllenApi(practice.allen_url, options=QUICK, cached=False)
+    dataset = api.section_dataset(PRACTICE_SAGITTAL)
+    bad = dataset.sections[5].image_id
+    practice.faults.status_for = lambda path, _n: 500 if path.endswith(str(bad)) else None
+    with pytest.warns(stria.SectionSkippedWarning, match=str(bad)):
+        images = [s.image_id for s, *_ in stria.stream_sections(dataset, api, 200)]
+    assert set(images) == {s.image_id for s in dataset.sections} - {bad}
+
+
+def test_a_server_that_refuses_every_image_is_an_error(practice: DemoServer) -> None:
+    api = stria.AllenApi(practice.allen_url, options=QUICK, cached=False)
+    dataset = api.section_dataset(PRACTICE_SAGITTAL)
+    practice.faults.status_for = lambda path, _n: 503 if "section_image" in path else None
+    with pytest.warns(stria.SectionSkippedWarning), pytest.raises(stria.NetworkError):
+        list(stria.stream_sections(dataset, api, 200))

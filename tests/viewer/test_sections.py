@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +21,6 @@ from napari_stria.session.atlas_session import AtlasSession
 from napari_stria.session.section_session import SectionOptions
 from napari_stria.viewer.controller import AtlasController
 from napari_stria.viewer.section_control import SectionControl
-from napari_stria.viewer.section_layers import sections_of
 
 OPTIONS = HttpOptions(attempts=8, backoff_s=0.01, read_timeout_s=5)
 
@@ -57,10 +57,15 @@ def load(
 
 
 def _settle(sections: SectionControl, wait_for: Callable[..., None]) -> None:
-    import time
-
     end = time.monotonic() + 0.4
     wait_for(lambda: time.monotonic() > end and sections.session.idle, "streaming")
+
+
+def _process(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.005)
 
 
 def _shown_plane(layer: Any) -> np.ndarray[Any, Any]:
@@ -330,10 +335,15 @@ def test_a_section_in_3d_stands_on_its_own_plane(
     load()
     section = sections.current
     assert section is not None
-    opacity = viewer.layers["practice_mouse_50um regions"].opacity
+    regions = viewer.layers["practice_mouse_50um regions"]
+    looks = (regions.opacity, regions.contour)
     sections.show_in_3d(section)
     wait_for(lambda: viewer.dims.ndisplay == 3)
     layer = next(ly for ly in viewer.layers if "in 3D" in ly.name)
+    assert sections.current is section
+    sections.show_in_3d(section)
+    _settle(sections, wait_for)
+    assert len([ly for ly in viewer.layers if "in 3D" in ly.name]) == 1
     tier = round(np.log2(section.width / layer.data.shape[2]))
     corner = layer.data_to_world((0, -0.5, -0.5))
     np.testing.assert_allclose(
@@ -344,26 +354,116 @@ def test_a_section_in_3d_stands_on_its_own_plane(
     np.testing.assert_allclose(far, expected, atol=1e-6)
     assert not sections.layers.layers()[0].visible
     viewer.dims.ndisplay = 2
+    assert sections.current is section
     assert not [ly for ly in viewer.layers if "in 3D" in ly.name]
     assert sections.layers.layers()[0].visible
-    assert viewer.layers["practice_mouse_50um regions"].opacity == opacity
+    assert (regions.opacity, regions.contour) == looks
     viewer.dims.ndisplay = 3
     assert [ly for ly in viewer.layers if "in 3D" in ly.name]
+    assert regions.opacity < 0.3
+    assert not sections.layers.layers()[0].visible
+    sections.session.close()
+    assert not [ly for ly in viewer.layers if "in 3D" in ly.name]
 
 
-def test_outlines_come_and_go(viewer: Any, sections: SectionControl, load: Any) -> None:
-    load()
+def test_outlines_come_with_the_sections_and_go(
+    viewer: Any, sections: SectionControl, load: Any
+) -> None:
     regions = viewer.layers["practice_mouse_50um regions"]
     opacity = regions.opacity
-    sections.set_outlines(True)
+    load()
     assert sections.outlines
     assert (regions.contour, regions.opacity) == (1, 1.0)
     sections.set_outlines(False)
     assert (regions.contour, regions.opacity) == (0, opacity)
 
 
-def test_the_original_image_streams_in_a_window_of_its_own(
+def test_blending_spares_the_expression(viewer: Any, sections: SectionControl, load: Any) -> None:
+    load(expression=True)
+    told: list[tuple[float, str]] = []
+    sections.looks_changed.connect(lambda *looks: told.append(looks))
+    sections.set_blending("opaque")
+    image, expression = sections.layers.layers()
+    assert (image.blending, expression.blending) == ("opaque", "additive")
+    image.opacity = 0.3
+    assert told[-1] == (0.3, "opaque")
+    load(PRACTICE_SAGITTAL)
+    # Another dataset begins with the defaults, and says so.
+    assert sections.layers.layers()[0].opacity == 1.0
+    assert told[-1] == (1.0, "translucent")
+
+
+def test_while_paused_hiding_shows_what_is_at_hand(
+    viewer: Any, practice: DemoServer, sections: SectionControl, load: Any, wait_for: Any
+) -> None:
+    load(PRACTICE_SAGITTAL)
+    layer = sections.layers.layers()[0]
+    before = _shown_plane(layer)[..., 3] > 0
+    sections.session.cancel()
+    practice.reset()
+    sections.session.hide(sections.current.image_id)  # type: ignore[union-attr]
+    _settle(sections, wait_for)
+    hidden = _shown_plane(layer)[..., 3] > 0
+    assert 0 < hidden.sum() < 0.7 * before.sum()
+    sections.session.show_all()
+    _settle(sections, wait_for)
+    np.testing.assert_array_equal(_shown_plane(layer)[..., 3] > 0, before)
+    assert practice.counters.requests == 0
+
+
+def test_without_a_layer_nothing_is_moved(viewer: Any, sections: SectionControl, load: Any) -> None:
+    load()
+    section = sections.current
+    assert section is not None
+    viewer.layers.clear()
+    assert sections.session.dataset is None
+    point = viewer.dims.point
+    sections.go_to(section)
+    assert viewer.dims.point == point
+
+
+def test_options_leave_the_sliders_where_they_are(
+    viewer: Any, sections: SectionControl, load: Any
+) -> None:
+    load()
+    viewer.dims.set_point(0, 9000.0)
+    point = viewer.dims.point[0]
+    for options in (
+        SectionOptions(placement="parallel"),
+        SectionOptions(expression=True),
+        SectionOptions(resolution_um=10),
+        SectionOptions(resolution_um=100),
+        SectionOptions(),
+    ):
+        sections.session.set_options(options)
+        assert viewer.dims.point[0] == pytest.approx(point, abs=options.resolution_um / 2 + 13)
+        viewer.dims.set_point(0, point)
+    load(PRACTICE_SAGITTAL)
+    point = viewer.dims.point[2]
+    sections.session.set_options(SectionOptions(mirrored=True))
+    assert viewer.dims.point[2] == pytest.approx(11400 - point, abs=60)
+    sections.session.set_options(SectionOptions())
+    assert viewer.dims.point[2] == pytest.approx(point, abs=60)
+
+
+def test_options_keep_what_the_user_did_with_the_layers(
     viewer: Any, sections: SectionControl, load: Any, wait_for: Any
+) -> None:
+    load()
+    layer = sections.layers.layers()[0]
+    layer.name = "mine"
+    layer.gamma = 0.7
+    copy = type(layer)(**{**layer.as_layer_data_tuple()[1], "data": layer.data, "name": "copy"})
+    viewer.add_layer(copy)
+    sections.session.set_options(SectionOptions(placement="parallel"))
+    _settle(sections, wait_for)
+    assert {ly.name for ly in sections.layers.layers()} == {"mine", "copy"}
+    assert viewer.layers["mine"].gamma == 0.7
+    assert viewer.layers["copy"].metadata["stria"]["placement"] == "parallel"
+
+
+def test_the_original_image_streams_in_a_window_of_its_own(
+    viewer: Any, practice: DemoServer, sections: SectionControl, load: Any, wait_for: Any
 ) -> None:
     import napari
 
@@ -378,12 +478,37 @@ def test_the_original_image_streams_in_a_window_of_its_own(
     # Padded a little, so that the shapes of all tiers have exact ratios.
     assert 0 <= layer.data[0].shape[1] - section.height < 64
     assert 0 <= layer.data[0].shape[2] - section.width < 64
-    wait_for(lambda: _shown_plane(layer)[..., :3].max() > 60, "the picture")
+    api = sections.session.api
+    assert api is not None
+    tier = layer.data_level
+    whole = api.section_image(section.image_id, tier, quality=85)
+
+    def is_sharp() -> bool:
+        """Whether what is on screen is the tier, up to the noise of its tiles."""
+        plane = _shown_plane(layer)[..., :3].astype(int)
+        height, width = (min(a, b) for a, b in zip(plane.shape, whole.shape))
+        return bool(np.abs(plane[:height, :width] - whole[:height, :width]).mean() < 1.5)
+
+    wait_for(is_sharp, "the picture")
     np.testing.assert_allclose(layer.scale[-2:], section.pixel_size_um)
-    pyramid = sections_of(layer)
+    practice.faults.image_delay_s = 0.1
+    sections.session.cancel()
+    wait_for(lambda: practice.counters.active == 0)
+    asked = practice.counters.image_requests
+    other.scene.camera.zoom *= 30
+    _settle(sections, wait_for)
+    assert practice.counters.image_requests == asked
+    sections.session.resume()
+    wait_for(lambda: practice.counters.image_requests > asked)
+    practice.faults.image_delay_s = 0.5
+    other.scene.camera.center = (0, 100.0, 100.0)
+    _process(0.2)
     other.close()
-    QApplication.processEvents()
-    assert pyramid is not None
+    _process(0.1)
+    wait_for(lambda: practice.counters.active == 0)
+    asked = practice.counters.image_requests
+    _process(0.8)
+    assert practice.counters.image_requests == asked
 
 
 def test_another_atlas_takes_the_sections_along(

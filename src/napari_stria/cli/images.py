@@ -26,7 +26,12 @@ def _add_image(commands: Any) -> None:
     parser.add_argument(
         "--downsample", type=int, metavar="K", default=0, help="halve each side K times"
     )
-    parser.add_argument("--view", choices=["image", "expression", "projection"], default="image")
+    parser.add_argument(
+        "--view",
+        choices=["image", "expression", "projection"],
+        default="image",
+        help="which picture of the section (default: image)",
+    )
     parser.add_argument(
         "--roi", type=_roi, metavar="L,T,W,H", help="left, top, width, height; full-size pixels"
     )
@@ -41,7 +46,9 @@ def _add_image(commands: Any) -> None:
 def _add_search(commands: Any) -> None:
     parser = commands.add_parser("search", help="find section datasets by gene")
     parser.add_argument("--gene", required=True, help="acronym; * stands for any characters")
-    parser.add_argument("--plane", choices=["coronal", "sagittal"])
+    parser.add_argument(
+        "--plane", choices=["coronal", "sagittal"], help="sections cut in this plane only"
+    )
     parser.add_argument("--product", default="Mouse", help="default: Mouse; 'any' for all")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a CSV file")
     add_api(parser)

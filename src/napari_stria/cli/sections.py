@@ -23,8 +23,19 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="PATH", help="a folder for pictures, or a FILE.ome.zarr"
     )
-    parser.add_argument("--resolution", type=float, metavar="UM", default=25.0, help="default: 25")
-    parser.add_argument("--view", choices=["image", "expression", "both"], default="image")
+    parser.add_argument(
+        "--resolution",
+        type=float,
+        metavar="UM",
+        default=25.0,
+        help="pixel or voxel size of what is written (default: 25)",
+    )
+    parser.add_argument(
+        "--view",
+        choices=["image", "expression", "both"],
+        default="image",
+        help="which pictures to write (default: image)",
+    )
     parser.add_argument(
         "--placement",
         choices=["exact", "parallel"],

@@ -7,6 +7,7 @@ at 25 i. The formulas and signatures are those of its image synchronisation serv
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -117,8 +118,8 @@ def parallel_displacement(
     Returns
     -------
     DisplacementField
-        Of shape (rows, columns) = the plane's extent // downsample_ref; its `plane_to_pir` maps
-        (column, row) to p, i, r.
+        Of shape (rows, columns), whole steps of downsample_ref in the plane's extent; its
+        `plane_to_pir` maps (column, row) to p, i, r.
 
     Raises
     ------
@@ -144,11 +145,14 @@ def parallel_plane(
     """Return the grid of an axis-parallel plane: its shape and the map (column, row) -> pir."""
     fixed = FIXED_AXIS[axis]
     row_axis, column_axis = (a for a in range(3) if a != fixed)
-    shape = tuple(int(PIR_EXTENT_UM[a] // resolution_um) for a in (row_axis, column_axis))
+    # A relative 1e-9, so that rounding never costs a row: 8000 // 1.6 is 4999.
+    rows, columns = (
+        math.floor(PIR_EXTENT_UM[a] / resolution_um * (1 + 1e-9)) for a in (row_axis, column_axis)
+    )
     matrix = np.zeros((3, 3))
     matrix[column_axis, 0] = matrix[row_axis, 1] = resolution_um
     matrix[fixed, 2] = coordinate_um
-    return (shape[0], shape[1]), Affine(matrix)
+    return (rows, columns), Affine(matrix)
 
 
 def _checked(coords: npt.ArrayLike) -> F64:

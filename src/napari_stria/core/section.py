@@ -17,7 +17,7 @@ SectionPlane = Literal["coronal", "sagittal"]
 View = Literal["image", "expression"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Section:
     """One section image of an Allen dataset and where it lies.
 
@@ -85,6 +85,10 @@ class Section:
         tier = math.floor(math.log2(resolution_um / self.reference_pixel_um) + 1e-9)
         return min(max(tier, 0), self.tier_count - 1)
 
+    def __repr__(self) -> str:
+        size = f"{self.width} x {self.height} px"
+        return f"<Section {self.section_number}, image {self.image_id}, {size}>"
+
 
 @dataclass(frozen=True)
 class SkippedSection:
@@ -95,7 +99,7 @@ class SkippedSection:
     reason: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SectionDataset:
     """A series of sections of one brain; metadata only.
 

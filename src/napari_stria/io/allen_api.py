@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from napari_stria.errors import CorruptDataError, DatasetNotFoundError
 from napari_stria.io.allen_checks import checked_id, checked_url
 from napari_stria.io.allen_dataset import dataset_of
 from napari_stria.io.allen_fields import BrokenRecord, Record
+from napari_stria.io.allen_known import KnownRecords
 from napari_stria.io.allen_queries import (
     DatasetSearch,
     Page,
@@ -35,6 +35,8 @@ __all__ = ["DEFAULT_URL", "AllenApi", "DatasetSummary", "SectionRecord"]
 DEFAULT_URL = "https://api.brain-map.org/api/v2"
 # The image service is slow to begin: it cuts and compresses before it sends the first byte.
 _OPTIONS = HttpOptions(connect_timeout_s=10.0, read_timeout_s=30.0, attempts=5, backoff_s=0.5)
+# Several times the longest answer: a page of search results has some 10 MB.
+_RECORDS_BYTES = 64 << 20
 
 
 class AllenApi:
@@ -68,8 +70,9 @@ class AllenApi:
     Notes
     -----
     Every method that asks the server raises `NetworkError`, `ServerStalledError` or
-    `CorruptDataError` after all attempts, `ServerAnswerError` if the API refuses, and
-    `TaskCancelled` if its `cancelled` says so; nothing of a failed request is kept.
+    `CorruptDataError` after all attempts (`ServerStatusError`, a `NetworkError`, for an error
+    status), `ServerAnswerError` if the API refuses, and `TaskCancelled` if its `cancelled` says
+    so; nothing of a failed request is kept.
     """
 
     def __init__(
@@ -91,9 +94,7 @@ class AllenApi:
         self._requests = HttpRequests(self.options, max_concurrent=max_concurrent)
         cache = ImageCache(cache_bytes(cache_mb)) if cached else None
         self.images = ImageReader(self.base_url, self._requests, cache, max_pixels)
-        self._lock = threading.Lock()
-        self._datasets: dict[int, SectionDataset] = {}
-        self._boxes: dict[int, Section | SectionRecord] = {}
+        self._known = KnownRecords()
 
     def __reduce__(self) -> tuple[Any, ...]:
         options = {
@@ -145,8 +146,7 @@ class AllenApi:
             If its sections are neither coronal nor sagittal.
         """
         number = checked_id(dataset_id, "section dataset")
-        with self._lock:
-            known = None if refresh else self._datasets.get(number)
+        known = None if refresh else self._known.dataset(number)
         if known is not None:
             return known
         record = self._record(dataset_path(number), cancelled)
@@ -155,9 +155,7 @@ class AllenApi:
         dataset = dataset_of(record)
         if dataset.id != number:
             raise CorruptDataError(f"the server sent dataset {dataset.id} instead of {number}.")
-        with self._lock:
-            self._datasets[number] = dataset
-            self._boxes.update({section.image_id: section for section in dataset.sections})
+        self._known.keep_dataset(dataset)
         return dataset
 
     def section_record(
@@ -173,7 +171,7 @@ class AllenApi:
             If the server knows no such image.
         """
         number = checked_id(image_id, "section image")
-        box = self._known_box(number)
+        box = self._known.box(number)
         if box is not None:
             return box
         record = self._record(image_path(number), cancelled)
@@ -187,8 +185,8 @@ class AllenApi:
             ) from error
         if found.image_id != number:
             raise CorruptDataError(f"the server sent image {found.image_id} instead of {number}.")
-        with self._lock:
-            return self._boxes.setdefault(number, found)
+        self._known.keep_box(found)
+        return found
 
     def section_image(
         self,
@@ -236,7 +234,7 @@ class AllenApi:
             If the image claims more pixels than are allowed or plausible.
         """
         number = checked_id(image_id, "section image")
-        request = image_request(number, downsample, view, self._known_box(number), quality=quality)
+        request = image_request(number, downsample, view, self._known.box(number), quality=quality)
         if roi is not None:
             box = self.section_record(number, cancelled=cancelled)
             request = image_request(number, downsample, view, box, roi, quality)
@@ -257,8 +255,7 @@ class AllenApi:
         Parameters
         ----------
         gene : str, optional
-            Acronym, such as ``Pvalb``; ``*`` stands for any characters, and case does not matter
-            then.
+            Acronym, such as ``Pvalb``; ``*`` stands for any characters. Case does not matter.
         plane : str, optional
             ``coronal``, ``sagittal`` or another of the API's names.
         product : str or None
@@ -288,13 +285,12 @@ class AllenApi:
 
     def _page(self, path: str, cancelled: Cancelled | None) -> Page | None:
         return self._requests.fetch(
-            self.base_url + path, lambda answer: parse_page(answer.body), cancelled
+            self.base_url + path,
+            lambda answer: parse_page(answer.body),
+            cancelled,
+            max_bytes=_RECORDS_BYTES,
         )
 
     def _record(self, path: str, cancelled: Cancelled | None) -> Record | None:
         page = self._page(path, cancelled)
         return None if page is None or not page.records else page.records[0]
-
-    def _known_box(self, image_id: int) -> Section | SectionRecord | None:
-        with self._lock:
-            return self._boxes.get(image_id)

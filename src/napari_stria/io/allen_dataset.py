@@ -32,7 +32,7 @@ from napari_stria.io.allen_fields import (
     text_of,
     texts_of,
 )
-from napari_stria.io.allen_records import section_record_of
+from napari_stria.io.allen_records import IDS, THICKNESSES_UM, section_record_of
 
 # Adult mouse (P56), as it is and with left and right exchanged.
 _ADULT_SPACES = (9, 10)
@@ -62,14 +62,14 @@ def dataset_of(record: Record) -> SectionDataset:
         If the record is none.
     """
     try:
-        dataset_id = integer_of(record, "id", at_least=0)
+        dataset_id = integer_of(record, "id", IDS)
     except BrokenRecord as error:
         raise CorruptDataError(f"the server sent a dataset without a number ({error}).") from error
     to_reference, to_volume = _alignment3d(record, dataset_id)
     space = _space(record, dataset_id)
     plane = _plane(record, dataset_id)
     try:
-        thickness = number_of(record, "section_thickness", positive=True)
+        thickness = number_of(record, "section_thickness", THICKNESSES_UM)
     except BrokenRecord as error:
         raise DatasetNotAlignedError(
             f"dataset {dataset_id} cannot be placed: {error}; choose another one."
@@ -134,6 +134,7 @@ def section_of(
     depth = box.section_number * thickness
     linear = to_reference[:, :2] @ section_to_volume
     linear[:, 2] += to_reference[:, 2] * depth + to_reference[:, 3]
+    _check_scale(linear)
     back = volume_to_section[:, :2] @ to_volume[:2]
     back[:, 3] += volume_to_section[:, 2]
     return Section(
@@ -150,6 +151,13 @@ def section_of(
         tier_count=box.tier_count,
         has_expression=box.has_expression,
     )
+
+
+def _check_scale(section_to_pir: F64) -> None:
+    """Refuse matrices that make pixels of no size, or of more than a metre."""
+    for edge in np.linalg.norm(section_to_pir[:, :2], axis=0):
+        if not 1e-6 < edge < 1e6:
+            raise BrokenRecord(f"its alignment makes pixels of {edge:.3g} um")
 
 
 def _alignment3d(record: Record, dataset_id: int) -> tuple[F64, F64]:

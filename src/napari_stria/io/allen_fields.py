@@ -11,14 +11,15 @@ import numpy as np
 from napari_stria.core.transforms import F64
 
 Record = Mapping[str, Any]
+Bounds = tuple[float, float]
 
 
 class BrokenRecord(ValueError):  # noqa: N818  (it becomes a section's reason, or another error)
     """A record lacks something; the message says what."""
 
 
-def number_of(record: Record, name: str, *, positive: bool = False) -> float:
-    """Return a number.
+def number_of(record: Record, name: str, between: Bounds | None = None) -> float:
+    """Return a number, which lies between two others (included).
 
     Raises
     ------
@@ -33,21 +34,22 @@ def number_of(record: Record, name: str, *, positive: bool = False) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     # Larger ones, which no record has, would overflow in products.
-    if not abs(number) < 1e12 or (positive and number <= 0):
+    low, high = between or (-math.inf, math.inf)
+    if not abs(number) < 1e12 or not low <= number <= high:
         raise BrokenRecord(f"{name} is {value!r:.40}")
     return number
 
 
-def integer_of(record: Record, name: str, *, at_least: int | None = None) -> int:
-    """Return a whole number.
+def integer_of(record: Record, name: str, between: Bounds | None = None) -> int:
+    """Return a whole number, which lies between two others (included).
 
     Raises
     ------
     BrokenRecord
-        If it is none, or too small.
+        If it is none, or too small or large.
     """
-    number = number_of(record, name)
-    if number != int(number) or (at_least is not None and number < at_least):
+    number = number_of(record, name, between)
+    if number != int(number):
         raise BrokenRecord(f"{name} is {number:g}")
     return int(number)
 

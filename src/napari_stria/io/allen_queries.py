@@ -36,7 +36,7 @@ def parse_page(body: bytes) -> Page:
     Raises
     ------
     CorruptDataError
-        If it is no answer of this API, such as a web page or half a text.
+        If it is no answer of this API, such as a web page or half a text, or its rows are none.
     ServerAnswerError
         If the API says that it refuses, with its own words.
     """
@@ -56,6 +56,9 @@ def parse_page(body: bytes) -> Page:
     if not isinstance(rows, list):
         raise CorruptDataError("the server's answer holds no records.")
     records = tuple(row for row in rows if isinstance(row, Mapping))
+    # All records have a number. Without this, a broken answer would say that nothing was found.
+    if rows and all(integer_or_none(record, "id") is None for record in records):
+        raise CorruptDataError("the server's answer holds rows, but none is a record.")
     echoed = integer_or_none(envelope, "num_rows")
     total = integer_or_none(envelope, "total_rows")
     return Page(records, echoed if echoed and echoed > 0 else len(rows), total)
@@ -112,13 +115,13 @@ class DatasetSearch:
         if self.product is not None:
             others.append(f"products[abbreviation$eq{_quoted('product', self.product)}]")
         if self.plane is not None:
-            others.append(f"plane_of_section[name$eq{_quoted('plane', self.plane)}]")
+            others.append(f"plane_of_section[name$il{_quoted('plane', self.plane)}]")
         if self.specimen is not None and _is_name(self.specimen):
             others.append(f"specimen[name$eq{_quoted('specimen', str(self.specimen).strip())}]")
         if self.gene is not None:
             pattern = re.sub(r"['\\\x00-\x1f\x7f]", "*", self.gene)
-            comparison = "$il" if "*" in pattern else "$eq"
-            others.append(f"genes[acronym{comparison}'{pattern}']")
+            # $il and not $eq, for which "gad1" would not be "Gad1".
+            others.append(f"genes[acronym$il'{pattern}']")
         return ["".join(own), *others] if own else others
 
     def keeps(self, genes: tuple[str, ...]) -> bool:
@@ -127,7 +130,7 @@ class DatasetSearch:
         The server's wildcards stand in for characters that its quotes cannot hold, and are free to
         take ``_`` and ``%`` for wildcards too; so that the rows are looked at again here.
         """
-        if self.gene is None or re.search(r"['\\\x00-\x1f\x7f*]", self.gene) is None:
+        if self.gene is None or re.search(r"['\\\x00-\x1f\x7f*_%]", self.gene) is None:
             return True
         parts = [re.escape(part) for part in self.gene.split("*")]
         pattern = re.compile(".*".join(parts), re.IGNORECASE | re.DOTALL)

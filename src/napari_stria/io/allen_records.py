@@ -5,6 +5,7 @@ The names of fields are those of the API's data model.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from napari_stria.io.allen_fields import (
@@ -16,6 +17,14 @@ from napari_stria.io.allen_fields import (
     text_of,
     texts_of,
 )
+
+# What is plausible, so that no arithmetic with a broken record takes for ever or fills the memory.
+IDS = (0, math.inf)
+THICKNESSES_UM = (0.1, 10_000.0)
+_PIXELS = (1, 10**6)
+_TIERS = (1, 31)
+_PIXEL_SIZES_UM = (0.01, 50.0)
+_LAST_SECTION = 10**7 - 1
 
 
 @dataclass(frozen=True)
@@ -95,18 +104,25 @@ def section_record_of(record: Record) -> SectionRecord:
         If a number is missing or cannot be; the message is the reason.
     """
     return SectionRecord(
-        image_id=integer_of(record, "id", at_least=0),
+        image_id=integer_of(record, "id", IDS),
         slide_x=integer_of(record, "x"),
         slide_y=integer_of(record, "y"),
-        width=integer_of(record, "width", at_least=1),
-        height=integer_of(record, "height", at_least=1),
-        tier_count=integer_of(record, "tier_count", at_least=1),
-        pixel_size_um=number_of(record, "resolution", positive=True),
-        section_number=integer_or_none(record, "section_number"),
+        width=integer_of(record, "width", _PIXELS),
+        height=integer_of(record, "height", _PIXELS),
+        tier_count=integer_of(record, "tier_count", _TIERS),
+        pixel_size_um=number_of(record, "resolution", _PIXEL_SIZES_UM),
+        section_number=_section_number(record),
         dataset_id=integer_or_none(record, "data_set_id"),
         failed=record.get("failed") is True,
         has_expression=record.get("expression") is True or bool(record.get("expression_path")),
     )
+
+
+def _section_number(record: Record) -> int | None:
+    number = integer_or_none(record, "section_number")
+    if number is not None and not abs(number) <= _LAST_SECTION:
+        raise BrokenRecord(f"section_number is {number}")
+    return number
 
 
 def summary_of(record: Record) -> DatasetSummary | None:
@@ -115,7 +131,7 @@ def summary_of(record: Record) -> DatasetSummary | None:
     if dataset_id is None:
         return None
     try:
-        thickness = number_of(record, "section_thickness", positive=True)
+        thickness = number_of(record, "section_thickness", THICKNESSES_UM)
     except BrokenRecord:
         thickness = None
     return DatasetSummary(

@@ -65,6 +65,7 @@ class ChunkPool:
         with self._condition:
             for slot in [s for s in self._queues if wanted(s)]:
                 del self._queues[slot]
+                self._background.discard(slot)
             self._condition.notify_all()
 
     @property

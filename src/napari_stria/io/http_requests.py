@@ -6,43 +6,23 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
-from urllib.parse import urlsplit
 
-import requests
-import urllib3
-
-from napari_stria.errors import (
-    CorruptDataError,
-    NetworkError,
-    ServerStalledError,
-    StriaError,
-    TaskCancelled,
-    UnsupportedSourceError,
-)
+from napari_stria.errors import CorruptDataError, TaskCancelled, UnsupportedSourceError
 from napari_stria.io.http_options import HttpOptions
+from napari_stria.io.http_session import SessionPool
+from napari_stria.io.http_transfer import MOST_BYTES, Answer, Asked, TemporaryFault, transfer
 from napari_stria.io.store_base import Traffic
+
+__all__ = ["LOOK_S", "Answer", "Cancelled", "HttpRequests", "raise_if_cancelled"]
 
 T = TypeVar("T")
 Cancelled = Callable[[], bool]
 
-_READ_BYTES = 1 << 16
-_MAX_BYTES = 4 << 30
 # How long a thread that waits goes without looking whether it was cancelled.
 LOOK_S = 0.05
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A complete body that came with status 200, and its headers."""
-
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
 
 
 def raise_if_cancelled(cancelled: Cancelled | None) -> None:
@@ -84,11 +64,17 @@ class HttpRequests:
             )
         self.options = options
         self.traffic = Traffic()
-        self._local = threading.local()
+        self._sessions = SessionPool(options.headers)
         self._permits = threading.Semaphore(max_concurrent) if max_concurrent else None
 
     def fetch(
-        self, url: str, accept: Callable[[Answer], T], cancelled: Cancelled | None = None
+        self,
+        url: str,
+        accept: Callable[[Answer], T],
+        cancelled: Cancelled | None = None,
+        *,
+        max_bytes: int = MOST_BYTES,
+        headers: Mapping[str, str] | None = None,
     ) -> T | None:
         """Return what `accept` makes of the answer, None where the server answers 404.
 
@@ -99,30 +85,34 @@ class HttpRequests:
         accept : callable
             Gets the answer; the `CorruptDataError` that it raises is a reason to ask again.
         cancelled : callable, optional
-            Looked at before and between attempts, while waiting for others and between the pieces
-            of a body.
+            Looked at all the time while waiting for others, for the answer, and between attempts;
+            always in the caller's thread.
+        max_bytes : int
+            A body that is longer when decoded is refused.
+        headers : mapping, optional
+            Sent with this request.
 
         Raises
         ------
+        ServerStatusError
+            If the server answers with an error status, after all attempts where it may pass.
         NetworkError, ServerStalledError, CorruptDataError
-            After all attempts, or at once for an answer that will not change (403, a redirect to
-            another host).
+            After all attempts, or at once for an answer that will not change (a redirect to
+            another host, a body that is too long).
         TaskCancelled
             If `cancelled` says so.
         """
-        failure: _Temporary | None = None
+        asked = Asked(url, max_bytes, headers or {})
+        failure: TemporaryFault | None = None
         for attempt in range(self.options.attempts):
             if failure is not None:
                 self._pause(self._pause_s(attempt, failure.retry_after_s), cancelled)
             raise_if_cancelled(cancelled)
             try:
-                answer = self._answer(url, cancelled)
-                return None if answer is None else accept(answer)
-            except _Temporary as temporary:
+                answer = self._answer(asked, cancelled)
+                return None if answer is None else _accepted(accept, answer, asked)
+            except TemporaryFault as temporary:
                 failure = temporary
-            except CorruptDataError as error:
-                failure = _Temporary(CorruptDataError(f"{_without_query(url)}: {error}"))
-                failure.__cause__ = error
         assert failure is not None
         raise failure.error from failure.__cause__
 
@@ -155,123 +145,50 @@ class HttpRequests:
         finally:
             self._permits.release()
 
-    def _answer(self, url: str, cancelled: Cancelled | None) -> Answer | None:
-        shown = _without_query(url)
-        with self._permit(cancelled), self._response(url) as response:
-            if response.status_code == 404:
-                return None
-            if _may_pass(response.status_code):
-                raise _Temporary(
-                    NetworkError(f"{shown} answered {response.status_code}; try again later."),
-                    _retry_after_s(response.headers.get("Retry-After", "")),
-                )
-            if response.status_code != 200:
-                raise NetworkError(
-                    f"{shown} answered {response.status_code} {response.reason}; "
-                    "check the address and whether it may be read without a login."
-                )
+    def _answer(self, asked: Asked, cancelled: Cancelled | None) -> Answer | None:
+        with self._permit(cancelled):
+            session = self._sessions.take()
+
+            def ask() -> Answer | None:
+                return transfer(session, asked, self.options)
+
             try:
-                body = self._body(response, cancelled)
-            except (urllib3.exceptions.ReadTimeoutError, TimeoutError) as error:
-                raise _Temporary(_stalled(url)) from error
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                if isinstance(error, StriaError):
-                    raise
-                raise _Temporary(
-                    NetworkError(f"{shown} broke off before its end; try again later.")
-                ) from error
-            self.traffic.add(len(body))
-            return Answer(url, response.headers, body)
-
-    def _session(self) -> requests.Session:
-        # One session a thread: requests does not promise that a session may be shared.
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = _SameHostSession()
-            session.headers.update(self.options.headers)
-        return session
-
-    def _response(self, url: str) -> requests.Response:
-        timeouts = (self.options.connect_timeout_s, self.options.read_timeout_s)
-        try:
-            return self._session().get(url, timeout=timeouts, stream=True)
-        except requests.Timeout as error:
-            raise _Temporary(_stalled(url)) from error
-        except (requests.RequestException, ValueError) as error:
-            # requests passes on a ValueError of urllib for some addresses that are none.
-            raise _Temporary(
-                NetworkError(
-                    f"{_without_query(url)} cannot be reached; check the network and the address."
-                )
-            ) from error
-
-    def _body(self, response: requests.Response, cancelled: Cancelled | None) -> bytes:
-        began = time.monotonic()
-        data = bytearray()
-        # read1 returns what has arrived; a read that waits for a full buffer would hide a server
-        # that sends a byte now and then.
-        while piece := response.raw.read1(_READ_BYTES, decode_content=True):
-            raise_if_cancelled(cancelled)
-            data += piece
-            seconds = time.monotonic() - began
-            too_slow = len(data) < self.options.slowest_bytes_per_s * seconds
-            if seconds > self.options.read_timeout_s and too_slow:
-                raise _Temporary(_stalled(response.url))
-            if len(data) > _MAX_BYTES:
-                shown = _without_query(response.url)
-                raise NetworkError(f"{shown} sends more than 4 GiB for one file.")
-        return bytes(data)
+                answer = ask() if cancelled is None else _while_looking(ask, cancelled)
+            except BaseException:
+                # Also ends the thread that was left behind, which waits for this session's sockets.
+                session.end()
+                raise
+            self._sessions.give_back(session)
+        if answer is not None:
+            self.traffic.add(len(answer.body))
+        return answer
 
 
-class _SameHostSession(requests.Session):
-    """A session that follows redirects within one host only."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        target = super().get_redirect_target(resp)
-        if target is None:
-            return None
-        host = urlsplit(target).netloc
-        if host and host != urlsplit(resp.url).netloc:
-            resp.close()
-            raise NetworkError(
-                f"{_without_query(resp.url)} redirects to another host, {host}; "
-                "give that address as the root if you trust it."
-            )
-        return target
-
-
-class _Temporary(Exception):  # noqa: N818  (never leaves this module)
-    """Carries an error that another attempt may mend, and how long the server asks to wait."""
-
-    def __init__(self, error: StriaError, retry_after_s: float = 0.0) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.retry_after_s = retry_after_s
-
-
-def _may_pass(status: int) -> bool:
-    """Whether a status may be another one soon: too busy, or an error of the server's own."""
-    return status in (408, 429) or (status >= 500 and status not in (501, 505))
-
-
-def _retry_after_s(header: str) -> float:
-    """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3); 0 if none."""
-    text = header.strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
+def _accepted(accept: Callable[[Answer], T], answer: Answer, asked: Asked) -> T:
     try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-    return max((when - datetime.now(UTC)).total_seconds(), 0.0)
+        return accept(answer)
+    except CorruptDataError as error:
+        raise TemporaryFault(CorruptDataError(f"{asked.shown}: {error}")) from error
 
 
-def _without_query(url: str) -> str:
-    return url.partition("?")[0]
+def _while_looking(work: Callable[[], T], cancelled: Cancelled) -> T:
+    """Return the result of `work`, which another thread does; leave it there when cancelled.
+
+    That thread lives for this one piece of work and is a daemon, so that none is waited for when
+    the program ends.
+    """
+    future: Future[T] = Future()
+    threading.Thread(target=_do, args=(work, future), name="stria-http", daemon=True).start()
+    # Not by result(timeout=...): a server that stalled is a TimeoutError too.
+    while not wait([future], LOOK_S).done:
+        raise_if_cancelled(cancelled)
+    return future.result()
 
 
-def _stalled(url: str) -> ServerStalledError:
-    return ServerStalledError(
-        f"{_without_query(url)} stopped sending; the server is stalled, try again later."
-    )
+def _do(work: Callable[[], T], future: Future[T]) -> None:
+    try:
+        result = work()
+    except BaseException as error:  # noqa: BLE001  (the future carries it on)
+        future.set_exception(error)
+    else:
+        future.set_result(result)

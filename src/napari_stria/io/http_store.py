@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from napari_stria.io.http_options import HttpOptions
-from napari_stria.io.http_requests import Answer, HttpRequests
+from napari_stria.io.http_requests import HttpRequests
+from napari_stria.io.http_transfer import Answer
 from napari_stria.io.store_base import Traffic, checked_key
 
 __all__ = ["HttpOptions", "HttpStore"]
@@ -49,7 +50,7 @@ class HttpStore:
         ------
         NetworkError, ServerStalledError
             After all attempts, or at once for an answer that will not change (403, a redirect to
-            another host).
+            another host). A `ServerStatusError` if the server answers with an error status.
         """
         return self._requests.fetch(self._url_of(key), lambda answer: answer.body)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from napari_stria.errors import CorruptDataError, DatasetNotFoundError
-from napari_stria.io.http_requests import Answer, Cancelled, HttpRequests, raise_if_cancelled
+from napari_stria.io.http_requests import Cancelled, HttpRequests, raise_if_cancelled
+from napari_stria.io.http_transfer import Answer
 from napari_stria.io.image_cache import ImageCache
 from napari_stria.io.jpeg import Rgb
 from napari_stria.io.section_images import ImageRequest
+
+# A JPEG gains nothing by a second compression, which would only hide how long it is.
+_AS_IT_IS = {"Accept-Encoding": "identity"}
 
 
 class ImageReader:
@@ -72,7 +76,13 @@ class ImageReader:
         def decoded(answer: Answer) -> tuple[Rgb, bytes]:
             return request.decode(answer.body, self._max_pixels), answer.body
 
-        found = self._requests.fetch(self._base_url + request.path, decoded, cancelled)
+        found = self._requests.fetch(
+            self._base_url + request.path,
+            decoded,
+            cancelled,
+            max_bytes=request.most_bytes(self._max_pixels),
+            headers=_AS_IT_IS,
+        )
         if found is None:
             raise image_not_found(request.image_id)
         image, body = found

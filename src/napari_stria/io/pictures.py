@@ -109,7 +109,12 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _encoded(suffix: str, rgb: npt.NDArray[np.uint8]) -> bytes:
-    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if suffix in (".jpg", ".jpeg") else []
+    options = []
+    if suffix in (".jpg", ".jpeg"):
+        options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    elif suffix in (".tif", ".tiff"):
+        # Plain: OpenCV's default, LZW, is more than some readers know.
+        options = [cv2.IMWRITE_TIFF_COMPRESSION, 1]
     height, width = rgb.shape[:2]
     fault = OutputError(
         f"a picture of {width} x {height} pixels cannot be written as {suffix[1:]}; "

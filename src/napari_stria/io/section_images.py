@@ -28,6 +28,9 @@ from napari_stria.io.jpeg import MAX_PIXELS, Rgb, decode_jpeg, jpeg_header
 USUAL_COARSEST = 6
 _LAST_DOWNSAMPLE = 30
 _VIEWS = (*get_args(View), "projection")
+# For what a JPEG holds beside pixels; and for images whose size is not known.
+_ROOM_BYTES = 16 << 20
+_UNKNOWN_BYTES = 256 << 20
 # What the service expects unencoded.
 _SAFE = "/:@$,()*"
 
@@ -75,6 +78,13 @@ class ImageRequest:
         if self.quality is not None:
             query["quality"] = self.quality
         return f"/section_image_download/{self.image_id}?{encoded(query)}"
+
+    def most_bytes(self, max_pixels: int = MAX_PIXELS) -> int:
+        """Return how long an answer may be; the noisiest JPEG has some 4 bytes for a pixel."""
+        if self.size is not None:
+            return _ROOM_BYTES + 6 * min(self.size[0] * self.size[1], max_pixels)
+        # A guess: no image has more pixels at full resolution than are allowed.
+        return _UNKNOWN_BYTES + ((3 * max_pixels) >> (2 * self.tier))
 
     def decode(self, body: bytes, max_pixels: int = MAX_PIXELS) -> Rgb:
         """Return the (H, W, 3) pixels of an answer, exactly of the size asked.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
@@ -27,15 +26,12 @@ from napari_stria.core.pyramid import Multiscale
 from napari_stria.errors import StreamingArrayError, TaskCancelled
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
+from napari_stria.io.failures import Failures
 from napari_stria.io.gap_filling import GapFilling, clipped
 from napari_stria.io.streamed_level import StreamedLevel, padded_shapes, whole_box
+from napari_stria.io.view_budget import ViewBudget
 
 _EMPTY = np.zeros(0, dtype=np.uint8)
-_RETRY_AFTER_S = 20.0
-# An atlas and its template are on screen together: what one shows may fill half of the cache.
-_VIEW_SHARE = 0.5
-# A plane or a small volume is shown however small the cache is.
-_SMALLEST_VIEW = 256 << 20
 _numbers = itertools.count()
 
 Key = tuple[int, int, BlockIndex]
@@ -101,8 +97,9 @@ class ProgressivePyramid:
         # Part of the pool's keys: what is still being read for an earlier round, and may be thrown
         # away when it arrives, must not keep the same chunk from being asked for again.
         self._round = 0
-        self._failures: dict[Key, float] = {}
-        self._reported: set[str] = set()
+        self._failures = Failures()
+        self._ahead_of: tuple[int, Box] | None = None
+        self._viewed: list[Key] = []
         self._last_level: int | None = None
         # Where the viewer's sliders stand in atlas um; see `_exact_planes`.
         self.viewed_point_um: tuple[float, float, float] | None = None
@@ -111,6 +108,7 @@ class ProgressivePyramid:
         self.paused = False
         self._closed = False
         self._filling = GapFilling(source, self.dtype, self._decoded)
+        self._budget = ViewBudget(source, self.dtype.itemsize, cache, self._filling)
         shapes = padded_shapes(source.levels)
         self.levels = tuple(StreamedLevel(self, i, shape) for i, shape in enumerate(shapes))
 
@@ -118,9 +116,9 @@ class ProgressivePyramid:
 
     def read(self, number: int, box: Box) -> npt.NDArray[Any]:
         """Return a box of a level at once, as good as it is known, and ask for the rest."""
-        served = self._affordable_level(number, box)
+        served = self._budget.affordable_level(number, box)
         at = self._filling.box_at(number, box, served)
-        if self._view_bytes(served, at) <= max(self._cache.max_bytes, _SMALLEST_VIEW):
+        if self._budget.fits(served, at):
             self._request(served, at)
         else:
             self._refuse(served, at)
@@ -183,13 +181,12 @@ class ProgressivePyramid:
     def has_failed(self, point_um: Sequence[float], number: int = 0) -> bool:
         """Tell whether the chunk that holds a point could not be read lately."""
         index, _ = self.source.levels[number].grid.index_of(point_um)
-        return self._recently_failed(self._key_of_voxel(number, index))
+        return self._failures.is_recent(self._key_of_voxel(number, index))
 
     def forgive(self, point_um: Sequence[float], number: int = 0) -> None:
         """Forget that the chunk which holds a point failed, so that it is asked for again."""
         index, _ = self.source.levels[number].grid.index_of(point_um)
-        with self._lock:
-            self._failures.pop(self._key_of_voxel(number, index), None)
+        self._failures.forget(self._key_of_voxel(number, index))
 
     def pause(self) -> None:
         """Cancel what is queued and ask for nothing until `resume`; what is there stays."""
@@ -200,6 +197,8 @@ class ProgressivePyramid:
     def resume(self) -> None:
         """Let reads ask again; failures are forgotten. What is looked at must be read anew."""
         self.paused = False
+        # What is under way may be failing: it does not stand for a new request.
+        self._round += 1
         self.retry()
 
     def invalidate(self) -> None:
@@ -209,7 +208,8 @@ class ProgressivePyramid:
             self._edition += 1
             self._round += 1
             self._cache.drop(lambda key: isinstance(key, tuple) and key[0] == self._number)
-            self._failures.clear()
+        self._failures.clear()
+        self._ahead_of = None
         self.changed.emit(0)
 
     def _cancel_queued(self) -> None:
@@ -223,15 +223,13 @@ class ProgressivePyramid:
 
     @property
     def has_failures(self) -> bool:
-        """Whether a chunk that was asked for could not be read and has not arrived since."""
-        with self._lock:
-            return bool(self._failures)
+        """Whether a chunk that is looked at now could not be read lately."""
+        return any(self._failures.is_recent(key) for key in self._viewed)
 
     def retry(self) -> None:
         """Forget failures, so that the next read asks for those chunks again."""
-        with self._lock:
-            self._failures.clear()
-            self._reported.clear()
+        self._failures.clear()
+        self._ahead_of = None
 
     def close(self) -> None:
         """Cancel what is queued, drop the decoded chunks and take no more."""
@@ -255,31 +253,10 @@ class ProgressivePyramid:
 
     # -- asking ---------------------------------------------------------------
 
-    def _affordable_level(self, number: int, box: Box) -> int:
-        """Return the finest level from `number` on whose chunks for a box fit the cache."""
-        for candidate in range(number, self.coarsest):
-            at = self._filling.box_at(number, box, candidate)
-            if self._view_bytes(candidate, at) <= self._cache.max_bytes * _VIEW_SHARE:
-                return candidate
-        return self.coarsest
-
-    def _view_bytes(self, number: int, box: Box) -> int:
-        """Return the size of the decoded chunks that a box of a level crosses."""
-        level = self.source.levels[number]
-        at = clipped(box, level.shape)
-        chunks = math.prod(
-            -(-s.stop // c) - s.start // c if s.stop > s.start else 0
-            for s, c in zip(at, level.reader.chunk_shape, strict=True)
-        )
-        return int(chunks * math.prod(level.reader.chunk_shape) * self.dtype.itemsize)
-
     def _refuse(self, number: int, box: Box) -> None:
         """Say once that a view of the coarsest level is larger than the memory for chunks."""
-        with self._lock:
-            told = "view" in self._reported
-            self._reported.add("view")
-        if not told:
-            size = self._view_bytes(number, box) / 2**20
+        if self._failures.is_news("view"):
+            size = self._budget.view_bytes(number, box) / 2**20
             self.failed.emit(
                 StreamingArrayError(
                     f"this view needs {size:.0f} MB of chunks, more than the memory set for them "
@@ -305,6 +282,7 @@ class ProgressivePyramid:
                 if other != number:
                     self._pool.request((self._number, other), [])
                     self._cache.pin((self._number, other), [])
+            self._viewed = keys
         self._last_level = number
         self._cache.pin((self._number, number), keys)
         self._pool.request((self._number, number), self._jobs(keys))
@@ -313,10 +291,13 @@ class ProgressivePyramid:
 
     def _request_ahead(self, number: int, box: Box) -> None:
         """Ask for the neighbours of a plane, after all that is looked at."""
-        if self.look_ahead is None:
+        if self.look_ahead is None or self._ahead_of == (number, box):
+            # Once for a view: what found no room in the cache is not fetched again and again.
             return
+        self._ahead_of = (number, box)
         axis, step = self.look_ahead
         if box[axis].stop - box[axis].start != 1:
+            self._pool.request((self._number, "ahead"), [])
             return
         level = max(number, self.look_ahead_level)
         keys: list[Key] = []
@@ -331,7 +312,7 @@ class ProgressivePyramid:
         return [
             self._job(key)
             for key in keys
-            if key not in self._cache and not self._recently_failed(key)
+            if key not in self._cache and not self._failures.forbid(key)
         ]
 
     def _keys(self, number: int, box: Box) -> list[Key]:
@@ -353,11 +334,6 @@ class ProgressivePyramid:
             for index in sorted(blocks_of_box(inner, chunk), key=distance)
         ]
 
-    def _recently_failed(self, key: Key) -> bool:
-        with self._lock:
-            when = self._failures.get(key)
-        return when is not None and time.monotonic() - when < _RETRY_AFTER_S
-
     def _key_of_voxel(self, number: int, index: npt.NDArray[np.int64]) -> Key:
         chunk = self.source.levels[number].reader.chunk_shape
         return self._number, number, tuple(int(i) // c for i, c in zip(index, chunk, strict=True))
@@ -373,7 +349,7 @@ class ProgressivePyramid:
         _, number, index = key
         if self._closed or self.paused or key in self._cache:
             return
-        edition = self._edition
+        edition, turn = self._edition, self._round
         try:
             block = self.source.levels[number].reader.read_block(index)
             if block is None or not block.any():
@@ -381,17 +357,14 @@ class ProgressivePyramid:
             else:
                 chunk = block if self._remap is None else self._remap(block)
         except TaskCancelled:
-            # Somebody stopped the reader; who still looks at the chunk reads and asks again.
-            self.changed.emit(number)
+            # Somebody stopped the reader; it is asked again after `resume`, not in a loop.
+            if turn == self._round:
+                self._failures.put_off(key)
             return
         except Exception as error:  # noqa: BLE001  (whatever a reader raises is told)
             if self._closed or edition != self._edition:
                 return
-            with self._lock:
-                self._failures[key] = time.monotonic()
-                told = type(error).__name__ in self._reported
-                self._reported.add(type(error).__name__)
-            if not told:
+            if self._failures.add(key, error):
                 self.failed.emit(error)
             self.changed.emit(number)
             return
@@ -399,7 +372,5 @@ class ProgressivePyramid:
             if self._closed or edition != self._edition:
                 return
             self._cache.put(key, chunk)
-            self._failures.pop(key, None)
-            if not self._failures:
-                self._reported.clear()
+        self._failures.forget(key)
         self.changed.emit(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -23,6 +24,7 @@ FLIPPED_SPACE = 10
 _LETTERS_OF_PIR = "asl"
 # Atlases of the same space are cut at whole voxels, of up to 100 um.
 _EXTENT_TOLERANCE_UM = 100.0
+_FINEST_UM, _COARSEST_UM = 0.1, 4000.0
 
 
 def pir_to_atlas(space: str, *, mirrored: bool = False) -> Affine:
@@ -52,7 +54,11 @@ def pir_to_atlas(space: str, *, mirrored: bool = False) -> Affine:
 
 
 def mirror_pir() -> Affine:
-    """Return the exchange of left and right between reference spaces 9 and 10."""
+    """Return the exchange of left and right between reference spaces 9 and 10.
+
+    ``r -> 11400 - r``, as the institute's documentation has it; r is 0 at the centre of a voxel, so
+    this is 25 um off an exact reflection of the volume (far below what the alignment is good for).
+    """
     matrix = np.eye(3, 4)
     matrix[2, 2], matrix[2, 3] = -1.0, PIR_EXTENT_UM[2]
     return Affine(matrix)
@@ -140,6 +146,20 @@ def tier_pixels(pixels: Affine, tier: int) -> Affine:
     return Affine(matrix)
 
 
+def checked_resolution(resolution_um: float) -> float:
+    """Return a resolution in um; a `CoordinateError` unless it is a number from 0.1 to 4000."""
+    try:
+        value = float(resolution_um)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not _FINEST_UM <= value <= _COARSEST_UM or isinstance(resolution_um, str):
+        raise CoordinateError(
+            f"the resolution is a number of um from {_FINEST_UM:g} to {_COARSEST_UM:g}, not "
+            f"{resolution_um!r}."
+        )
+    return value
+
+
 def check_placement(placement: str) -> None:
     """Refuse an unknown placement with a `CoordinateError`."""
     if placement not in get_args(Placement):
@@ -176,6 +196,7 @@ def section_field(
     """
     check_placement(placement)
     check_mirrored(dataset, mirrored)
+    resolution_um = checked_resolution(resolution_um)
     if placement == "exact":
         shape, plane_to_pir = exact_plane(dataset, section, resolution_um)
         to_pixels = Affine(section.pir_to_section.matrix[:2]) @ plane_to_pir

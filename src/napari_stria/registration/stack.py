@@ -136,6 +136,7 @@ def section_stack(
     order = np.argsort(places, kind="stable")
     positions = np.asarray(places, dtype=np.float64)[order]
     steps = np.diff(positions)
+    steps = steps[steps > 0]
     spacing = float(np.median(steps)) if len(steps) else dataset.section_thickness_um
     return SectionStack(
         axis=axis,

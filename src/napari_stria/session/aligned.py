@@ -10,16 +10,17 @@ import numpy as np
 
 from napari_stria.core.allen_alignment import PIR_EXTENT_UM
 from napari_stria.core.atlas import Atlas
-from napari_stria.core.pyramid import Level, Multiscale, resolution_triple
+from napari_stria.core.pyramid import Level, Multiscale
 from napari_stria.core.section import SectionDataset, View
 from napari_stria.core.space import SamplingGrid, Triple
 from napari_stria.errors import CoordinateError
 from napari_stria.io.allen_api import AllenApi
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.tiles import SectionTiles
-from napari_stria.registration.chain import Placement, check_atlas
+from napari_stria.registration.chain import Placement, check_atlas, checked_resolution
 from napari_stria.registration.stack import SectionStack, section_stack
 from napari_stria.session.section_blocks import SectionBlocks, unpacked
+from napari_stria.session.tile_gate import TileGate
 
 # The planes between two sections show the same one; made together they cost one graph node.
 _THICK = 8
@@ -69,7 +70,8 @@ def pyramid_of_stack(
     *,
     thickness: int = 1,
     largest_pixel: float = 1.0,
-    cancelled: Callable[[], bool] | None = None,
+    gate: TileGate | None = None,
+    leave_out: bool = False,
 ) -> Multiscale:
     """Return a lazy pyramid of packed RGBA voxels of these sizes, the finest first."""
     levels = []
@@ -80,7 +82,8 @@ def pyramid_of_stack(
             stack_grid(scale),
             thickness=thickness,
             largest_pixel=largest_pixel,
-            cancelled=cancelled,
+            gate=gate,
+            leave_out=leave_out,
         )
         ap, dv, ml = ((own - finest) / 2 for own, finest in zip(scale, scales_um[0]))
         levels.append(Level(reader, scale, (ap, dv, ml)))
@@ -96,6 +99,7 @@ def stack_pyramid(
     placement: Placement = "exact",
     mirrored: bool = False,
     cancelled: Callable[[], bool] | None = None,
+    leave_out: bool = False,
 ) -> Multiscale:
     """Return a lazy pyramid of packed RGBA voxels that halves along all axes.
 
@@ -107,13 +111,20 @@ def stack_pyramid(
         Where the pixels come from.
     space : str
         Where the volume's axes start, e.g. ``asr``.
+    leave_out : bool
+        See `SectionBlocks`.
     cancelled : callable, optional
         Asked while pixels are fetched; once it returns True, reading ends with `TaskCancelled`.
     """
-    size = resolution_triple(resolution_um)[0]
+    size = checked_resolution(resolution_um)
     stack = section_stack(dataset, space, placement=placement, mirrored=mirrored)
     return pyramid_of_stack(
-        stack, tiles, _scripts_scales(size), thickness=_THICK, cancelled=cancelled
+        stack,
+        tiles,
+        _scripts_scales(size),
+        thickness=_THICK,
+        gate=TileGate(cancelled),
+        leave_out=leave_out,
     )
 
 
@@ -157,6 +168,12 @@ def aligned_stack(
         Red, green, blue, and alpha: 255 where a section is, else 0. Axes as the atlas's; voxel i
         covers ``[i, i + 1) * resolution_um``.
 
+    Warns
+    -----
+    SectionSkippedWarning
+        While parts are computed, for a section whose image the server cannot deliver intact; it is
+        left out.
+
     Raises
     ------
     ReferenceSpaceError
@@ -168,7 +185,13 @@ def aligned_stack(
     check_view(view)
     tiles = SectionTiles(api, view, memory=ChunkCache(SCRIPT_TILES_BYTES))
     pyramid = stack_pyramid(
-        dataset, tiles, atlas.space, resolution_um, placement=placement, mirrored=mirrored
+        dataset,
+        tiles,
+        atlas.space,
+        resolution_um,
+        placement=placement,
+        mirrored=mirrored,
+        leave_out=True,
     )
     return [_unpacked_lazily(level.data) for level in pyramid.levels]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,22 @@ from napari_stria.core.section import Section
 from napari_stria.core.space import SamplingGrid
 from napari_stria.core.transforms import Affine
 from napari_stria.core.warp import warp_by_map
+from napari_stria.errors import (
+    CorruptDataError,
+    DatasetNotFoundError,
+    ImageTooLargeError,
+    SectionSkippedWarning,
+    ServerStatusError,
+)
 from napari_stria.io.tiles import SectionTiles
 from napari_stria.registration.stack import SectionStack
+from napari_stria.session.tile_gate import TileGate
 
 # Four bytes (red, green, blue, alpha) kept as one number, so that a voxel is one value.
 PACKED = np.dtype("<u4")
 _EDGE = 192
+# What goes wrong with one image and may go right with the others.
+UNREADABLE = (CorruptDataError, DatasetNotFoundError, ImageTooLargeError, ServerStatusError)
 
 
 class SectionBlocks:
@@ -37,8 +48,11 @@ class SectionBlocks:
         The voxels.
     thickness : int
         Planes in a block along the stack.
-    cancelled : callable, optional
-        Asked while pixels are fetched; once it returns True, reading ends with `TaskCancelled`.
+    gate : TileGate, optional
+        Through which the pixels come.
+    leave_out : bool
+        Leave sections out whose image cannot be read, with a `SectionSkippedWarning`; else it is an
+        error that names the section.
     largest_pixel : float
         A tier is used if its pixels are at most so many times as large as the voxels' edges in the
         plane. With 1 none of the detail that the voxels can show is lost.
@@ -54,13 +68,15 @@ class SectionBlocks:
         *,
         thickness: int = 1,
         largest_pixel: float = 1.0,
-        cancelled: Callable[[], bool] | None = None,
+        gate: TileGate | None = None,
+        leave_out: bool = False,
     ) -> None:
         self.stack = stack
         self.tiles = tiles
         self.grid = grid
         self._largest_pixel = largest_pixel
-        self.cancelled = cancelled
+        self._gate = gate or TileGate()
+        self._leave_out = leave_out
         self.shape: tuple[int, ...] = grid.shape
         self.chunk_shape = tuple(
             min(thickness if axis == stack.axis else _EDGE, n) for axis, n in enumerate(grid.shape)
@@ -135,7 +151,9 @@ class SectionBlocks:
         tier_x, tier_y = x[part] / 2**tier - 0.5, y[part] / 2**tier - 0.5
         height, width = section.tier_shape(tier)
         source = (_needed(tier_y[shown], height), _needed(tier_x[shown], width))
-        patch = self.tiles.read(section, tier, source, cancelled=self.cancelled)
+        patch = self._patch(section, tier, source)
+        if patch is None:
+            return False
         rgb = warp_by_map(
             patch,
             lambda r, c: (tier_x[r, c] - source[1].start, tier_y[r, c] - source[0].start),
@@ -144,6 +162,20 @@ class SectionBlocks:
         )
         target[shown] = packed(rgb)[shown]
         return True
+
+    def _patch(
+        self, section: Section, tier: int, box: tuple[slice, slice]
+    ) -> npt.NDArray[np.uint8] | None:
+        """Return a box of a tier; None for a section that is left out."""
+        try:
+            return self._gate.read(self.tiles, section, tier, box)
+        except UNREADABLE as error:
+            told = f"section {section.section_number} (image {section.image_id})"
+            # A status may be the whole server's: a volume full of holes must not come of it.
+            if not self._leave_out or isinstance(error, ServerStatusError):
+                raise type(error)(f"{told}: {error}") from error
+            warnings.warn(f"{told} is left out: {error}", SectionSkippedWarning, stacklevel=2)
+            return None
 
 
 def _bounds(hit: npt.NDArray[np.bool_]) -> tuple[slice, slice]:

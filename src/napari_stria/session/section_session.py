@@ -94,6 +94,7 @@ chunks_changed, picture_ready, message : Signal
 
     def __init__(self, tasks: Tasks, cache: ChunkCache, pool: ChunkPool) -> None:
         self._errand = Errand(tasks)
+        self._picture_errand = Errand(tasks)
         self._streaming = SectionStreaming(tasks, cache, pool)
         self._streaming.status_changed.connect(self.status_changed.emit)
         self._streaming.chunks_changed.connect(self.chunks_changed.emit)
@@ -150,8 +151,8 @@ chunks_changed, picture_ready, message : Signal
             try:
                 self.show(*found, options)
             except StriaError as error:
-                self._loading_failed(error)
-            else:
+                self.loading_failed.emit(error)
+            finally:
                 self._set_loading(None)
 
         self._set_loading(f"dataset {dataset_id}")
@@ -189,7 +190,7 @@ chunks_changed, picture_ready, message : Signal
         self._build()
 
     def set_atlas(self, atlas: Atlas | None) -> None:
-        """Place the sections in another atlas; one of another space is told and not used."""
+        """Place the sections in another atlas; where they cannot be, say so and let go of them."""
         before = self.space
         self._atlas = atlas
         if self.dataset is None:
@@ -232,12 +233,14 @@ chunks_changed, picture_ready, message : Signal
     def forget(self) -> None:
         """Let go of everything and tell nobody."""
         self._errand.cancel()
+        self._picture_errand.cancel()
         self._streaming.close()
         self._reset()
 
     def cancel(self) -> None:
         """Stop: drop what is being loaded; what streams is paused and what is there stays."""
         self._errand.cancel()
+        self._picture_errand.cancel()
         if self.loading is not None:
             self._set_loading(None)
         self._streaming.pause()
@@ -300,14 +303,25 @@ chunks_changed, picture_ready, message : Signal
             return
         api, dataset, to_atlas = self.api, self.dataset, self.section_to_atlas(section)
 
+        told = f"section {section.section_number}"
+
+        def ended() -> None:
+            if self.loading == told:  # and not a dataset, which may be loaded meanwhile
+                self._set_loading(None)
+
         def done(picture: SectionPicture) -> None:
-            self._set_loading(None)
+            ended()
             if self.dataset is dataset:
                 self.picture_ready.emit(picture)
 
-        self._set_loading(f"section {section.section_number}")
-        self._errand.start(
+        def failed(error: Exception) -> None:
+            ended()
+            self.loading_failed.emit(error)
+
+        if self.loading is None:
+            self._set_loading(told)
+        self._picture_errand.start(
             lambda cancelled: fetch_picture(api, section, to_atlas, view, cancelled=cancelled),
             done,
-            self._loading_failed,
+            failed,
         )

@@ -17,18 +17,23 @@ import numpy.typing as npt
 from napari_stria.core.daemons import DaemonPool
 from napari_stria.core.displacement import DisplacementField
 from napari_stria.core.section import Section, SectionDataset
+from napari_stria.core.transforms import checked_points
 from napari_stria.errors import (
     CoordinateError,
-    CorruptDataError,
-    DatasetNotFoundError,
     SectionSkippedWarning,
+    ServerStatusError,
 )
 from napari_stria.io.allen_api import AllenApi
-from napari_stria.registration.chain import Placement, section_field
+from napari_stria.registration.chain import Placement, checked_resolution, section_field
+from napari_stria.session.section_blocks import UNREADABLE
 
 Pixels = npt.NDArray[np.uint8]
 StreamView = Literal["image", "expression", "both"]
 
+# A tier of 1 pixel at the most.
+_MOST_TIERS = 16
+# So many images in a row that the server refuses mean that it is the server.
+MOST_REFUSALS = 3
 # Images fetched ahead of the one that the caller works on, by the pixels that they may hold.
 _AHEAD_PIXELS = 100_000_000
 _MOST_AHEAD = 6
@@ -89,14 +94,16 @@ def stream_sections(
     Raises
     ------
     NetworkError
-        If the server cannot be reached after all retries.
+        If the server cannot be reached after all retries, or refuses three images in a row.
     CoordinateError, ReferenceSpaceError
         For arguments that cannot be; before anything is fetched.
     """
     if view not in ("image", "expression", "both"):
         raise CoordinateError(f"view must be 'image', 'expression' or 'both', not {view!r}.")
-    if tier is not None and (not isinstance(tier, (int, np.integer)) or tier < 0):
-        raise CoordinateError(f"tier must be a whole number of 0 or more, not {tier!r}.")
+    if tier is not None and not (isinstance(tier, (int, np.integer)) and 0 <= tier <= _MOST_TIERS):
+        raise CoordinateError(f"tier must be a whole number, 0 to {_MOST_TIERS}, not {tier!r}.")
+    checked_points(detection_xy, 2)
+    checked_resolution(resolution_um)
     plan = [
         (section, _field(dataset, section, resolution_um, placement, tier, detection_xy, mirrored))
         for section in reversed(dataset.sections)
@@ -139,6 +146,7 @@ def _stream(
     pool = DaemonPool(min(_MOST_AHEAD, api.max_concurrent))
     waiting: deque[_Waiting] = deque()
     rest = iter(plan)
+    in_a_row = 0
     try:
         while True:
             while len(waiting) < _MOST_AHEAD and sum(w.pixels for w in waiting) <= _AHEAD_PIXELS:
@@ -154,7 +162,11 @@ def _stream(
             section = first.section
             try:
                 image, *expression = first.job.result()
-            except (CorruptDataError, DatasetNotFoundError) as error:
+                in_a_row = 0
+            except UNREADABLE as error:
+                in_a_row += isinstance(error, ServerStatusError)
+                if in_a_row >= MOST_REFUSALS:
+                    raise
                 warnings.warn(
                     f"section {section.section_number} (image {section.image_id}) is left out: "
                     f"{error}",

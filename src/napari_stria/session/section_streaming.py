@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from threading import Event
 
 from psygnal import Signal
 
@@ -17,15 +16,15 @@ from napari_stria.io.tiles import SectionTiles
 from napari_stria.registration.stack import SectionStack
 from napari_stria.session.aligned import pyramid_of_stack, viewer_scales
 from napari_stria.session.section_blocks import PACKED, SectionBlocks
+from napari_stria.session.section_pictures import QUALITY
 from napari_stria.session.tasks import Tasks
+from napari_stria.session.tile_gate import TileGate
 
 # A viewer's voxels are 0.67 to 1 of the screen's pixels; pixels a little larger than these are
 # hardly seen, and cost a quarter of the bytes.
 _LARGEST_PIXEL = 1.7
 # Small tiles, because an oblique plane shows but a strip of each section that it crosses.
 _TILE_PX = 192
-# Of a hundred; what it loses is not seen, and the server's best takes five times the bytes.
-_QUALITY = 80
 # Neighbours are made ready for an overview only: to zoom into them takes another decision.
 _LOOK_AHEAD_UM = 50.0
 
@@ -80,7 +79,7 @@ class SectionStreaming:
         self._tasks = tasks
         self._cache = cache
         self._pool = pool
-        self._stop = Event()
+        self._gate = TileGate()
         self._tiles: dict[View, SectionTiles] = {}
         self._api: AllenApi | None = None
         self._news = False
@@ -105,7 +104,7 @@ class SectionStreaming:
         self._tiles = {v: kept.pop(v) if v in kept else self._new_tiles(api, v) for v in views}
         for tiles in kept.values():
             tiles.forget()
-        self._stop = Event()
+        self._gate = TileGate()
         scales = viewer_scales(dataset, stack.axis, resolution_um)
         for view, tiles in self._tiles.items():
             source = pyramid_of_stack(
@@ -113,13 +112,14 @@ class SectionStreaming:
                 tiles,
                 scales,
                 largest_pixel=_LARGEST_PIXEL,
-                cancelled=self._stop.is_set,
+                gate=self._gate,
             )
             pyramid = ProgressivePyramid(source, cache=self._cache, pool=self._pool, dtype=PACKED)
             step = round(2 * stack.reach_um / scales[0][stack.axis])
             pyramid.look_ahead = (stack.axis, max(1, step))
             in_plane = [scale[(stack.axis + 1) % 3] for scale in scales]
-            pyramid.look_ahead_level = in_plane.index(_LOOK_AHEAD_UM)
+            coarse = [n for n, size in enumerate(in_plane) if size >= _LOOK_AHEAD_UM]
+            pyramid.look_ahead_level = coarse[0] if coarse else pyramid.coarsest
             pyramid.changed.connect(self._on_chunk)
             pyramid.failed.connect(self._on_failed)
             self.pyramids[view] = pyramid
@@ -129,7 +129,7 @@ class SectionStreaming:
         return SectionTiles(
             api,
             view,
-            quality=_QUALITY,
+            quality=QUALITY,
             tile=_TILE_PX,
             memory=self._cache,
             on_fetch=self._on_fetch,
@@ -138,12 +138,13 @@ class SectionStreaming:
     def replace_stack(self, stack: SectionStack) -> None:
         """Show another state of the stack (sections hidden) in the same pyramids."""
         for pyramid in self.pyramids.values():
-            for reader in _readers(pyramid):
-                reader.stack = stack
+            for level in pyramid.source.levels:
+                assert isinstance(level.reader, SectionBlocks)
+                level.reader.stack = stack
             pyramid.invalidate()
 
     def _end(self) -> None:
-        self._stop.set()
+        self._gate.shut()
         for pyramid in self.pyramids.values():
             pyramid.changed.disconnect()
             pyramid.failed.disconnect()
@@ -180,15 +181,16 @@ class SectionStreaming:
 
     def _announce(self) -> None:
         self._news = False
-        if not self.pyramids or self.status.paused:
+        if not self.pyramids:
             return
-        failing = any(p.has_failures for p in self.pyramids.values())
-        status = StreamStatus(
-            pending=self._pool.pending,
-            fetching=self._fetching,
-            error=self.status.error if failing else "",
-        )
-        self._set_status(status)
+        if not self.status.paused:
+            failing = any(p.has_failures for p in self.pyramids.values())
+            status = StreamStatus(
+                pending=self._pool.pending,
+                fetching=self._fetching,
+                error=self.status.error if failing else "",
+            )
+            self._set_status(status)
         self.chunks_changed.emit()
 
     def _tell_failure(self, error: Exception) -> None:
@@ -208,10 +210,8 @@ class SectionStreaming:
         return self._pool.pending == 0 and not self._news
 
     def pause(self) -> None:
-        """Ask for nothing more and end what is under way; what is there stays."""
-        self._stop.set()
-        for pyramid in self.pyramids.values():
-            pyramid.pause()
+        """Ask the server for nothing more and end what is under way; what is there stays."""
+        self._gate.pause()
         if self.pyramids:
             self._set_status(StreamStatus(paused=True))
 
@@ -220,16 +220,8 @@ class SectionStreaming:
         if not self.pyramids:
             return
         # What is under way may be failing: it is ended and asked for anew.
-        self._stop.set()
-        self._stop = Event()
+        self._gate.open()
         for pyramid in self.pyramids.values():
-            for reader in _readers(pyramid):
-                reader.cancelled = self._stop.is_set
             pyramid.resume()
         self._set_status(StreamStatus())
         self.chunks_changed.emit()
-
-
-def _readers(pyramid: ProgressivePyramid) -> list[SectionBlocks]:
-    readers = [level.reader for level in pyramid.source.levels]
-    return [reader for reader in readers if isinstance(reader, SectionBlocks)]

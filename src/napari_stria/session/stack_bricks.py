@@ -16,8 +16,8 @@ from napari_stria.core.daemons import DaemonPool
 from napari_stria.core.section import Section, SectionDataset, SkippedSection, View
 from napari_stria.errors import (
     CorruptDataError,
-    DatasetNotFoundError,
     SectionSkippedWarning,
+    ServerStatusError,
     TaskCancelled,
 )
 from napari_stria.io.allen_api import AllenApi
@@ -26,7 +26,8 @@ from napari_stria.io.section_volume_writer import CHUNK, VolumeLayout
 from napari_stria.io.tiles import SectionTiles
 from napari_stria.session.aligned import SCRIPT_TILES_BYTES, stack_pyramid
 from napari_stria.session.export_request import ExportRequest
-from napari_stria.session.section_blocks import PACKED, SectionBlocks, unpacked
+from napari_stria.session.section_blocks import PACKED, UNREADABLE, SectionBlocks, unpacked
+from napari_stria.session.section_stream import MOST_REFUSALS
 
 # Of the planes of a brick; a whole number of chunks, and of the blocks that are resampled at once.
 _BRICK_EDGE = 256
@@ -192,7 +193,9 @@ class _WatchedTiles(SectionTiles):
         """Return a box of a section's image, as `SectionTiles.read`."""
         try:
             return super().read(section, tier, box, cancelled)
-        except (CorruptDataError, DatasetNotFoundError) as error:
+        except UNREADABLE as error:
+            if isinstance(error, ServerStatusError) and len(self.failed) >= MOST_REFUSALS - 1:
+                raise  # so many at once mean that it is the server
             self.failed[section.image_id] = (section, error)
             raise _UnreadableSectionError(str(error)) from error
 

@@ -16,20 +16,15 @@ from napari_stria.io.streaming import ProgressivePyramid
 from napari_stria.io.tiles import SectionTiles
 from napari_stria.session.section_blocks import PACKED
 from napari_stria.session.section_pictures import image_pyramid
+from napari_stria.session.tile_gate import TileGate
 from napari_stria.viewer.layers import placement
 from napari_stria.widgets._tasks import QtTasks
 
 _REFRESH_MS = 100
 
 
-def show_original(
-    section: Section,
-    tiles: SectionTiles,
-    cache: ChunkCache,
-    pool: ChunkPool,
-    tell: Callable[[str], Any],
-) -> napari.Viewer:
-    """Open a viewer of a section's image as it was scanned; its tiles stream as one zooms.
+class OriginalImage:
+    """A viewer of a section's image as it was scanned; its tiles stream as one zooms.
 
     Parameters
     ----------
@@ -41,45 +36,78 @@ def show_original(
         Keep and fetch the chunks.
     tell : callable
         Told what could not be fetched.
+
+    Attributes
+    ----------
+    viewer : napari.Viewer
+    is_open : bool
+        Whether its window is.
+    is_paused : bool
     """
-    title = f"Section {section.section_number} (image {section.image_id})"
-    viewer = napari.Viewer(title=title)
-    pyramid = ProgressivePyramid(
-        image_pyramid(section, tiles), cache=cache, pool=pool, dtype=PACKED
-    )
-    layer = viewer.add_image(
-        [StreamedRgba(level) for level in pyramid.levels],
-        rgb=True,
-        name=str(section.image_id),
-        projection_mode="none",
-        metadata={"stria": {"image_id": section.image_id, "view": tiles.view}},
-        **placement(pyramid),
-    )
-    layer.editable = False
-    tasks = QtTasks()
 
-    def refresh() -> None:
-        if layer in viewer.layers:
-            layer.refresh(extent=False, highlight=False)
+    def __init__(
+        self,
+        section: Section,
+        tiles: SectionTiles,
+        cache: ChunkCache,
+        pool: ChunkPool,
+        tell: Callable[[str], Any],
+    ) -> None:
+        self.is_open, self.is_paused = True, False
+        self._tiles = tiles
+        self._tell = tell
+        self._tasks = QtTasks()
+        self._gate = TileGate()
+        self._pyramid = ProgressivePyramid(
+            image_pyramid(section, tiles, self._gate), cache=cache, pool=pool, dtype=PACKED
+        )
+        self._refresh = qthrottled(self._refresh_now, timeout=_REFRESH_MS)
+        # Before there is a layer: its first chunks may arrive while it is being added.
+        self._pyramid.changed.connect(self._on_chunk)
+        self._pyramid.failed.connect(self._on_failed)
+        title = f"Section {section.section_number} (image {section.image_id})"
+        self.viewer = napari.Viewer(title=title)
+        self._layer = self.viewer.add_image(
+            [StreamedRgba(level) for level in self._pyramid.levels],
+            rgb=True,
+            name=str(section.image_id),
+            projection_mode="none",
+            metadata={"stria": {"image_id": section.image_id, "view": "image"}},
+            **placement(self._pyramid),
+        )
+        self._layer.editable = False
+        self.viewer.window.main_menu.destroyed.connect(self._ended)
 
-    soon = qthrottled(refresh, timeout=_REFRESH_MS)
+    def _on_chunk(self, _level: int) -> None:
+        self._tasks.post(self._redraw)
 
-    def ended() -> None:
-        soon.cancel()
-        pyramid.close()
-        tiles.forget()
-        tasks.close()
+    def _redraw(self) -> None:
+        self._refresh()
 
-    def arrived(_level: int) -> None:
-        def redraw() -> None:
-            soon()
+    def _on_failed(self, error: Exception) -> None:
+        self._tasks.post(lambda: self._tell(f"{self.viewer.title}: {error}"))
 
-        tasks.post(redraw)
+    def _refresh_now(self) -> None:
+        if self.is_open and self._layer in self.viewer.layers:
+            self._layer.refresh(extent=False, highlight=False)
 
-    def failed(error: Exception) -> None:
-        tasks.post(lambda: tell(str(error)))
+    def pause(self) -> None:
+        """Ask the server for nothing more; what is there stays."""
+        self.is_paused = True
+        self._gate.pause()
 
-    pyramid.changed.connect(arrived)
-    pyramid.failed.connect(failed)
-    viewer.window.main_menu.destroyed.connect(ended)
-    return viewer
+    def resume(self) -> None:
+        """Fetch again, also what failed."""
+        self.is_paused = False
+        self._gate.open()
+        self._pyramid.resume()
+        self._refresh_now()
+
+    def _ended(self) -> None:
+        """End the downloads with the window."""
+        self.is_open = False
+        self._gate.shut()
+        self._refresh.cancel()
+        self._pyramid.close()
+        self._tiles.forget()
+        self._tasks.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+import threading
 
 import napari
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
@@ -13,7 +13,7 @@ from napari_stria.io.allen_api import DEFAULT_URL, AllenApi
 from napari_stria.session.section_session import SectionOptions
 from napari_stria.viewer.contributions import PRACTICE_ROOT, open_practice_brain, practice_url
 from napari_stria.viewer.controller import controller_of
-from napari_stria.viewer.settings import stria_settings
+from napari_stria.viewer.settings import StriaSettings, on_settings_changed, stria_settings
 from napari_stria.widgets._links import SessionLinks
 from napari_stria.widgets.section_loader import SectionPanel
 
@@ -34,10 +34,21 @@ def connect(source: str) -> AllenApi:
     return _api(f"{practice_url()}/api/v2" if source == PRACTICE_ROOT else source)
 
 
-@cache
+# One for each address: it limits the requests at a time and keeps what datasets are.
+_apis: dict[str, AllenApi] = {}
+_making = threading.Lock()
+
+
 def _api(base_url: str) -> AllenApi:
-    # One for each address: it limits the requests at a time and keeps what datasets are.
-    return AllenApi(base_url, cache_mb=stria_settings().images_mb)
+    with _making:
+        if not _apis:
+            # What the user sets in Preferences holds for the next dataset that is loaded.
+            on_settings_changed(_apis.clear)
+        if base_url not in _apis:
+            chosen = stria_settings().images_mb
+            default = StriaSettings().images_mb
+            _apis[base_url] = AllenApi(base_url, cache_mb=None if chosen == default else chosen)
+        return _apis[base_url]
 
 
 class SectionsDock(QWidget):
@@ -65,8 +76,10 @@ class SectionsDock(QWidget):
         self._links = SessionLinks(self)
         self._links.connect(control.current_changed, self._on_current)
         self._links.connect(control.outlines_changed, self._on_outlines)
+        self._links.connect(control.looks_changed, self._on_looks)
         self._on_current(control.current)
         panel.set_outlines(control.outlines)
+        control.tell_looks()
         # Without this napari pushes a dock's content to its top.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
@@ -75,6 +88,10 @@ class SectionsDock(QWidget):
 
     def _on_current(self, section: Section | None) -> None:
         self.panel.set_current(section)
+
+    def _on_looks(self, opacity: float, blending: str) -> None:
+        self.panel.set_opacity(opacity)
+        self.panel.set_blending(blending)
 
     def _on_outlines(self, on: bool) -> None:
         self.panel.set_outlines(on)

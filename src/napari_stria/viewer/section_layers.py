@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
 from superqt.utils import qthrottled
 
+from napari_stria.core.allen_alignment import PIR_EXTENT_UM
+from napari_stria.core.section import View
 from napari_stria.io.streamed_rgba import StreamedRgba
 from napari_stria.io.streaming import ProgressivePyramid
 from napari_stria.viewer.layers import placement
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from napari_stria.session.section_session import SectionSession
 
 _REFRESH_MS = 100
-_LOOKS = ("opacity", "blending", "visible", "gamma")
 # Which axes are slider, rows and columns when one looks along a stack.
 _ORDERS = {0: (0, 1, 2), 1: (1, 0, 2), 2: (2, 1, 0)}
 
@@ -54,8 +56,9 @@ class SectionLayers:
         self._viewer = viewer
         self._session = session
         self._fresh = False
-        self._ours: list[ProgressivePyramid] = []
-        self._looks: dict[str, dict[str, Any]] = {}
+        self._ours: dict[View, ProgressivePyramid] = {}
+        self._was_mirrored = False
+        self._removing = False
         self._refresh = qthrottled(self._refresh_now, timeout=_REFRESH_MS)
         session.opened.connect(self._on_opened)
         session.shown.connect(self._show)
@@ -92,46 +95,72 @@ class SectionLayers:
 
     def _on_opened(self, _dataset: Any) -> None:
         self._fresh = True
+        self._was_mirrored = self._session.mirrored
 
     def _show(self) -> None:
-        """Add the layers of the session's pyramids, in place of those of the ones before."""
+        """Show the session's pyramids; layers of the ones before get the new data."""
         fresh, self._fresh = self._fresh, False
-        self._keep_looks()
-        self._remove()
-        added = []
-        for view, pyramid in self._session.pyramids.items():
-            layer = self._viewer.add_image(
-                [StreamedRgba(level) for level in pyramid.levels],
-                rgb=True,
-                name=self._name(view),
-                # Expression is bright on black: added to the image, only the signal shows.
-                blending="additive" if view == "expression" else "translucent_no_depth",
-                projection_mode="none",
-                # Adding a visible layer reads its first plane, which nobody looks at.
-                visible=False,
-                metadata={"stria": self._metadata(view)},
-                **placement(pyramid),
-            )
-            layer.editable = False
-            self._ours.append(pyramid)
-            added.append((layer, view))
+        point = self._viewer.dims.point[-3:]
+        old, self._ours = self._ours, dict(self._session.pyramids)
+        taken_over = self._take_over(old)
+        added = [self._add(view) for view in self._ours if view not in taken_over]
         self.arrange()
         if fresh:
             self.look_along_stack()
+        elif len(point) == 3:
+            # Other layers may have moved the sliders, whose steps are others now.
+            self._return_to(point)
         self._on_point()
-        for layer, view in added:
-            looks = {"visible": True, **self._looks.get(view, {})}
-            for name, value in looks.items():
-                setattr(layer, name, value)
-        if added:
-            self._viewer.layers.selection.active = added[0][0]
+        for layer in added:
+            layer.visible = True
+        if fresh and added:
+            self._viewer.layers.selection.active = added[0]
 
-    def _keep_looks(self) -> None:
-        """Remember how the user styled the layers that are about to be replaced."""
-        for layer in self._viewer.layers:
-            if sections_of(layer) in self._ours:
-                view = layer.metadata.get("stria", {}).get("view", "image")
-                self._looks[view] = {name: getattr(layer, name) for name in _LOOKS}
+    def _take_over(self, old: dict[View, ProgressivePyramid]) -> set[View]:
+        """Give the layers of former pyramids the data of the new ones; return what is shown."""
+        shown = set[View]()
+        for layer in list(self._viewer.layers):
+            view = next((v for v, p in old.items() if p is sections_of(layer)), None)
+            if view is None:
+                continue
+            if view not in self._ours:
+                self._take_out(layer)
+                continue
+            pyramid = self._ours[view]
+            layer.data = [StreamedRgba(level) for level in pyramid.levels]
+            at = placement(pyramid)
+            layer.scale, layer.translate = at["scale"], at["translate"]
+            layer.metadata = {**layer.metadata, "stria": self._metadata(view)}
+            layer.editable = False
+            shown.add(view)
+        return shown
+
+    def _add(self, view: View) -> Image:
+        pyramid = self._ours[view]
+        layer: Image = self._viewer.add_image(
+            [StreamedRgba(level) for level in pyramid.levels],
+            rgb=True,
+            name=self._name(view),
+            # Expression is bright on black: added to the image, only the signal shows.
+            blending="additive" if view == "expression" else "translucent",
+            projection_mode="none",
+            # Adding a visible layer reads its first plane, which nobody looks at.
+            visible=False,
+            metadata={"stria": self._metadata(view)},
+            **placement(pyramid),
+        )
+        layer.editable = False
+        return layer
+
+    def _return_to(self, point: Sequence[float]) -> None:
+        """Put the sliders where they were; on the other side if the sections changed sides."""
+        ap, dv, ml = point
+        mirrored = self._session.mirrored
+        if mirrored != self._was_mirrored:
+            ml = PIR_EXTENT_UM[2] - ml
+        self._was_mirrored = mirrored
+        offset = self._viewer.dims.ndim - 3
+        self._viewer.dims.set_point([offset, offset + 1, offset + 2], [ap, dv, ml])
 
     def arrange(self) -> None:
         """Put the sections where they belong: below the regions, above templates."""
@@ -161,17 +190,24 @@ class SectionLayers:
         }
 
     def _remove(self) -> None:
-        for layer in [ly for ly in self._viewer.layers if sections_of(ly) in self._ours]:
-            self._viewer.layers.remove(layer)
-        self._ours.clear()
+        for layer in [ly for ly in self._viewer.layers if sections_of(ly) in self._ours.values()]:
+            self._take_out(layer)
+        self._ours = {}
+
+    def _take_out(self, layer: Layer) -> None:
+        self._removing = True
+        self._viewer.layers.remove(layer)
+        self._removing = False
 
     def _on_removed(self, event: Any) -> None:
         """End the downloads of a pyramid that no layer shows any more."""
         pyramid = sections_of(event.value)
-        if pyramid is not None and all(
-            sections_of(ly) is not pyramid for ly in self._viewer.layers
-        ):
-            pyramid.rest()
+        if pyramid is None or any(sections_of(ly) is pyramid for ly in self._viewer.layers):
+            return
+        pyramid.rest()
+        if pyramid in self._ours.values() and not self._removing and not self.layers():
+            # The user deleted the last layer: there is nothing left to steer.
+            self._session.close()
 
     # -- looking ---------------------------------------------------------------
 
@@ -190,7 +226,8 @@ class SectionLayers:
 
     def go_to_point(self, point_um: Any) -> None:
         """Move the slider along the stack to a point (AP, DV, ML) in atlas um."""
-        assert self._session.stack is not None
+        if self._session.stack is None or self._viewer.dims.ndim < 3:  # all layers were deleted
+            return
         axis = self._session.stack.axis + self._viewer.dims.ndim - 3
         self._viewer.dims.set_point(axis, float(point_um[self._session.stack.axis]))
 

@@ -54,7 +54,9 @@ def stria_settings() -> StriaSettings:
 def on_settings_changed(call: Callable[[], None]) -> None:
     """Run a call whenever the user changes one of the settings."""
     try:
-        events = get_plugin_settings(_PLUGIN).streaming.events
+        settings = get_plugin_settings(_PLUGIN)
+        groups = (settings.streaming, settings.sections)
     except (KeyError, AttributeError):
         return
-    events.connect(lambda _event=None: call())
+    for group in groups:
+        group.events.connect(lambda _event=None: call())

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # From above, in front and aside, so that a plane does not look like a slice.
 _ANGLES = (0.0, 40.0, -25.0)
 _FAINT = 0.15
+# Between 2D and 3D napari slices once before anybody can take oblique layers out of the list or
+# end outlines, and gives notice of what nobody will see.
+_NOTICES = ("Non-orthogonal slicing", "Contours are not displayed")
 
 
 class SolidView:
@@ -39,7 +42,10 @@ class SolidView:
         self._around = around
         self._pictures: list[Image] = []
         self._away: list[Image] = []
-        self._before: list[tuple[Layer, dict[str, Any]]] = []
+        self._point: tuple[float, ...] | None = None
+        self._before: list[tuple[Layer, str, Any]] = []
+        for message in _NOTICES:
+            warnings.filterwarnings("ignore", message=message, module=r"napari\.layers\.")
         # Before napari's own callback, which slices.
         viewer.dims.events.ndisplay.connect(self._on_ndisplay, position="first")
 
@@ -51,9 +57,16 @@ class SolidView:
         affine = np.eye(4)
         affine[:3] = np.column_stack([across, matrix[:, 1], matrix[:, 0], matrix[:, 2]])
         first = self._viewer.dims.ndisplay != 3
-        self._make_room()
+        if first:
+            self._point = self._viewer.dims.point
         number, image_id = picture.section.section_number, picture.section.image_id
+        self._pictures = [p for p in self._pictures if p in self._viewer.layers or p in self._away]
+        self._make_room()
         self._viewer.dims.ndisplay = 3
+        for known in self._pictures:
+            if known.metadata["stria"] == {"image_id": image_id, "view": picture.view}:
+                self._viewer.layers.selection.active = known
+                return known
         layer: Image = self._viewer.add_image(
             picture.pixels[None],
             rgb=True,
@@ -62,28 +75,35 @@ class SolidView:
             projection_mode="none",
             metadata={"stria": {"image_id": image_id, "view": picture.view}},
         )
-        # Not before it is in 3D: napari warns of oblique layers that it slices in 2D. It does so
-        # once more on the way back to 2D, before anybody can take the layer out.
-        warnings.filterwarnings("ignore", message="Non-orthogonal slicing", category=UserWarning)
+        # Not before it is in 3D: napari warns of oblique layers that it slices in 2D.
         layer.affine = affine
         self._pictures.append(layer)
+        self._make_room()
         if first:
             self._viewer.scene.camera.angles = _ANGLES
         return layer
 
     def _make_room(self) -> None:
-        if self._before:
-            return
+        """Make what stands around the pictures faint; without pictures just end the outlines."""
+        crowded = bool(self._pictures or self._away)
         for layer in self._around():
-            names = ("visible", "opacity", *(("contour",) if isinstance(layer, Labels) else ()))
-            self._before.append((layer, {name: getattr(layer, name) for name in names}))
             if isinstance(layer, Labels):
-                layer.contour, layer.opacity = 0, _FAINT
-            else:
-                layer.visible = False
+                if layer.contour:
+                    self._change(layer, "contour", 0)  # napari draws none in 3D
+                if crowded:
+                    self._change(layer, "opacity", _FAINT)
+            elif crowded:
+                self._change(layer, "visible", False)
+
+    def _change(self, layer: Layer, name: str, value: Any) -> None:
+        """Change how a layer looks until the viewer is in 2D again."""
+        if not any(known is layer and name == n for known, n, _ in self._before):
+            self._before.append((layer, name, getattr(layer, name)))
+            setattr(layer, name, value)
 
     def _on_ndisplay(self, _event: Any = None) -> None:
         if self._viewer.dims.ndisplay == 3:
+            self._make_room()
             put_back, self._away = self._away, []
             self._viewer.layers.extend(put_back)
             return
@@ -91,10 +111,20 @@ class SolidView:
         self._pictures = list(self._away)
         for layer in self._away:
             self._viewer.layers.remove(layer)
+        if self._point is not None and len(self._point) == self._viewer.dims.ndim:
+            # The picture reached beyond the other layers, and moved the sliders.
+            self._viewer.dims.set_point(range(len(self._point)), self._point)
+        self._point = None
         before, self._before = self._before, []
-        for changed, looks in before:
-            for name, value in looks.items():
-                setattr(changed, name, value)
+        for changed, name, value in before:
+            setattr(changed, name, value)
+
+    def drop(self) -> None:
+        """Take the pictures out, because their dataset is gone."""
+        gone, self._pictures, self._away = self._pictures, [], []
+        for layer in gone:
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
 
     def close(self) -> None:
         """Stop following the viewer; the layers stay the user's."""

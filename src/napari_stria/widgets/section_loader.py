@@ -120,6 +120,7 @@ class SectionPanel(QWidget):
         self.options.edited.connect(self._apply_options)
         self.stream.load_requested.connect(self.chooser.load)
         self.stream.cancel_requested.connect(session.cancel)
+        self.stream.cancel_requested.connect(self._search.cancel)
         self.stream.resume_requested.connect(session.resume)
         self.stream.check_requested.connect(self._check_idle)
         self.notice.retry.clicked.connect(self._try_again)
