@@ -59,6 +59,8 @@ def load(
 def _settle(sections: SectionControl, wait_for: Callable[..., None]) -> None:
     end = time.monotonic() + 0.4
     wait_for(lambda: time.monotonic() > end and sections.session.idle, "streaming")
+    # One throttle period more, so that the last refresh has been drawn.
+    _process(0.2)
 
 
 def _process(seconds: float) -> None:
@@ -486,7 +488,7 @@ def test_the_original_image_streams_in_a_window_of_its_own(
     def is_sharp() -> bool:
         """Whether what is on screen is the tier, up to the noise of its tiles."""
         plane = _shown_plane(layer)[..., :3].astype(int)
-        height, width = (min(a, b) for a, b in zip(plane.shape, whole.shape))
+        height, width = (min(a, b) for a, b in zip(plane.shape[:2], whole.shape[:2]))
         return bool(np.abs(plane[:height, :width] - whole[:height, :width]).mean() < 1.5)
 
     wait_for(is_sharp, "the picture")

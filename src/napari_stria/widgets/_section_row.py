@@ -88,7 +88,7 @@ class SectionRow(QWidget):
         self.number = QComboBox(self)
         self.number.setAccessibleName("Section number to go to")
         self.number.setToolTip("Go to the section of this number; type it to find it in the list")
-        self.number.setMinimumContentsLength(5)
+        self.number.setMinimumContentsLength(10)
         policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         self.number.setSizeAdjustPolicy(policy)
         label = QLabel("Go &to section", self)
