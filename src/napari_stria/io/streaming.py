@@ -65,8 +65,6 @@ class ProgressivePyramid:
         either side of one that is looked at are made ready too, at `look_ahead_level` or coarser.
     look_ahead_level : int
         The finest level at which this is done.
-    paused : bool
-        See `pause`.
     changed : Signal(int)
         A chunk of a level arrived. Emitted in a worker thread.
     failed : Signal(Exception)
@@ -105,7 +103,6 @@ class ProgressivePyramid:
         self.viewed_point_um: tuple[float, float, float] | None = None
         self.look_ahead: tuple[int, int] | None = None
         self.look_ahead_level = 0
-        self.paused = False
         self._closed = False
         self._filling = GapFilling(source, self.dtype, self._decoded)
         self._budget = ViewBudget(source, self.dtype.itemsize, cache, self._filling)
@@ -188,15 +185,8 @@ class ProgressivePyramid:
         index, _ = self.source.levels[number].grid.index_of(point_um)
         self._failures.forget(self._key_of_voxel(number, index))
 
-    def pause(self) -> None:
-        """Cancel what is queued and ask for nothing until `resume`; what is there stays."""
-        self.paused = True
-        self._round += 1
-        self._cancel_queued()
-
     def resume(self) -> None:
-        """Let reads ask again; failures are forgotten. What is looked at must be read anew."""
-        self.paused = False
+        """Let reads ask again, also for what failed, was put off or is under way."""
         # What is under way may be failing: it does not stand for a new request.
         self._round += 1
         self.retry()
@@ -265,7 +255,7 @@ class ProgressivePyramid:
             )
 
     def _request(self, number: int, box: Box) -> None:
-        if self._closed or self.paused:
+        if self._closed:
             return
         keys = self._keys(number, box)
         if number != self.coarsest:
@@ -347,7 +337,7 @@ class ProgressivePyramid:
     def _load(self, key: Key) -> None:
         """Fetch one chunk in a worker thread; a failure is kept and told, never raised."""
         _, number, index = key
-        if self._closed or self.paused or key in self._cache:
+        if self._closed or key in self._cache:
             return
         edition, turn = self._edition, self._round
         try:

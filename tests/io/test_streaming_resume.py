@@ -1,4 +1,4 @@
-"""Streams that are paused, whose source changes or whose readers are stopped."""
+"""Streams that resume, whose source changes or whose readers are stopped."""
 
 from __future__ import annotations
 
@@ -36,52 +36,18 @@ def assert_complete(stage: Any, plane: int = 3) -> None:
     np.testing.assert_array_equal(stage.pyramid.levels[0][plane], stage.readers[0].array[plane])
 
 
-def test_a_paused_stream_asks_for_nothing(stage: Any) -> None:
-    stage.pyramid.pause()
-    assert stage.pyramid.paused
-    for plane in (3, 12):
-        assert not np.asarray(stage.pyramid.levels[0][plane]).any()
-        stage.settle()
-    assert stage.asked() == [0, 0, 0]
-    assert stage.failed == []
-
-
-def test_pausing_drops_the_queue_and_keeps_what_is_there(stage: Any) -> None:
-    viewer(stage, 3)
-    asked = stage.asked()
-    stage.shut()
-    np.asarray(stage.pyramid.levels[0][12])
-    stage.readers[0].wait_asked(asked[0] + 1)
-    stage.pyramid.pause()
-    assert stage.pool.pending == 1  # the one that is being read
-    stage.open()
-    stage.settle()
-    assert stage.asked()[0] == asked[0] + 1
-    assert_complete(stage, 3)
-
-
-def test_resuming_goes_on(stage: Any) -> None:
-    stage.pyramid.pause()
-    np.asarray(stage.pyramid.levels[0][3])
-    stage.pyramid.resume()
-    assert not stage.pyramid.paused
-    viewer(stage)
-    assert_complete(stage)
-
-
 def test_resuming_forgets_failures(stage: Any) -> None:
     stage.readers[0].broken = lambda index: True
     viewer(stage)
     assert stage.pyramid.has_failed((35.0, 5.0, 5.0))
     stage.readers[0].broken = lambda index: False
-    stage.pyramid.pause()
     stage.pyramid.resume()
     assert not stage.pyramid.has_failed((35.0, 5.0, 5.0))
     viewer(stage)
     assert_complete(stage)
 
 
-def test_a_chunk_asked_before_a_pause_may_be_cancelled_after_it(stage: Any) -> None:
+def test_a_chunk_asked_before_resuming_may_be_cancelled_after_it(stage: Any) -> None:
     """Its reader is told to stop, and notices only when the stream goes on."""
     reader = stage.readers[0]
     for i in (1, 2):
@@ -91,7 +57,6 @@ def test_a_chunk_asked_before_a_pause_may_be_cancelled_after_it(stage: Any) -> N
     reader.gate.clear()
     np.asarray(stage.pyramid.levels[0][3])
     reader.wait_asked(1)
-    stage.pyramid.pause()
     stage.pyramid.resume()
     np.asarray(stage.pyramid.levels[0][3])
     reader.gate.set()
@@ -222,10 +187,3 @@ def test_invalidating_forgets_failures_and_leaves_other_streams_alone(build_stag
     assert other.asked() == asked
     viewer(one)
     assert_complete(one)
-
-
-def test_a_paused_stream_looks_nowhere(stage: Any) -> None:
-    stage.pyramid.look_ahead = (0, 8)
-    stage.pyramid.pause()
-    np.asarray(stage.pyramid.levels[0][12])
-    assert stage.pool.pending == 0
