@@ -72,7 +72,7 @@ def compare(made: Any, stack: SectionStack, space: str, mirrored: bool, placemen
     for point, owner in zip(points, owners):
         pir = allen_point(point, space, mirrored)
         expected = shown_by(made, pir, placement, set(stack.hidden))
-        found = stack.section_at(point)
+        found = None if owner < 0 else stack.sections[owner]
         if expected is None:
             assert owner == -1
             assert found is None

@@ -95,23 +95,30 @@ def _space(arguments: argparse.Namespace) -> str:
     return atlas.space
 
 
+def _request(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what both kinds of export are asked for."""
+    return {
+        "resolution_um": arguments.resolution,
+        "view": arguments.view,
+        "placement": arguments.placement,
+        "mirrored": arguments.mirrored,
+        "space": _space(arguments),
+        "overwrite": arguments.overwrite,
+    }
+
+
 def _export_sections(arguments: argparse.Namespace, progress: ProgressLine) -> int:
     from napari_stria.session.section_export import export_sections
 
-    api, space = open_api(arguments), _space(arguments)
+    api = open_api(arguments)
     done = export_sections(
         api.section_dataset(arguments.dataset),
         api,
         arguments.out,
-        resolution_um=arguments.resolution,
-        view=arguments.view,
-        placement=arguments.placement,
         tier=arguments.tier,
-        mirrored=arguments.mirrored,
-        space=space,
         fields=arguments.fields,
-        overwrite=arguments.overwrite,
         progress=progress,
+        **_request(arguments),
     )
     progress.end()
     kept = f" ({done.kept} were there already)" if done.kept else ""
@@ -123,18 +130,13 @@ def _export_sections(arguments: argparse.Namespace, progress: ProgressLine) -> i
 def _export_stack(arguments: argparse.Namespace, progress: ProgressLine) -> int:
     from napari_stria.session.stack_export import export_stack
 
-    api, space = open_api(arguments), _space(arguments)
+    api = open_api(arguments)
     done = export_stack(
         api.section_dataset(arguments.dataset),
         api,
         arguments.out,
-        resolution_um=arguments.resolution,
-        view=arguments.view,
-        placement=arguments.placement,
-        mirrored=arguments.mirrored,
-        space=space,
-        overwrite=arguments.overwrite,
         progress=progress,
+        **_request(arguments),
     )
     progress.end()
     print(f"volume in {done.path}" + ("" if done.written else " (it was complete already)"))

@@ -75,11 +75,6 @@ class SectionStack:
             shown &= visible[index]
         return np.where(shown, index, -1)
 
-    def section_at(self, point_um: npt.ArrayLike) -> Section | None:
-        """Return the section that shows an atlas point (AP, DV, ML) in um, None if none does."""
-        index = int(self.nearest(self.atlas_to_position(point_um))[0])
-        return None if index < 0 else self.sections[index]
-
     def index_of(self, image_id: int) -> int:
         """Return the place of an image in the stack; ValueError if it is not there."""
         return [s.image_id for s in self.sections].index(image_id)
