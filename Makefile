@@ -31,9 +31,13 @@ imports: venv ## check who imports whom (import-linter)
 	@echo "== lint-imports"
 	@.venv/bin/lint-imports
 
+# These compare times, so nothing else may run beside them. Exit code 5: ARGS picked none there.
+TIMED = tests/viewer/test_responsiveness.py tests/viewer/test_sections_time.py
 unit: venv ## run the tests; ARGS='-k atlas' picks some
-	@echo "== pytest"
-	@.venv/bin/pytest $(ARGS)
+	@echo "== pytest: all but the timed ones, two at a time"
+	@.venv/bin/pytest -n 2 --dist loadfile $(TIMED:%=--ignore=%) $(ARGS) || [ $$? -eq 5 ]
+	@echo "== pytest: the timed ones"
+	@.venv/bin/pytest $(TIMED) $(ARGS) || [ $$? -eq 5 ]
 
 bench: venv ## measure speed and memory
 	@.venv/bin/python -m benchmarks.run $(ARGS)

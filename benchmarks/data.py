@@ -13,9 +13,9 @@ from pathlib import Path
 import dask.array as da
 import numpy as np
 
-from napari_stria.io.brainglobe import open_atlas
 from napari_stria.io.cache import cache_folder
 from napari_stria.io.ome_zarr_writer import write_ome_zarr
+from napari_stria.io.opening import open_atlas
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real" / "brainglobe"
 NAME = "allen_mouse_10um"

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from napari_stria.core.regions import region_table
-from napari_stria.io.brainglobe import open_atlas
+from napari_stria.io.opening import open_atlas
 
 
 def peak_mb() -> float:

@@ -26,9 +26,9 @@ from napari_stria.core.atlas import Atlas
 from napari_stria.core.boxes import blocks_of_box
 from napari_stria.core.labels import LabelLookup
 from napari_stria.demo.server import DemoServer
-from napari_stria.io.brainglobe import open_atlas
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
+from napari_stria.io.opening import open_atlas
 from napari_stria.io.streaming import ProgressivePyramid
 
 REPEATS = 5

@@ -58,9 +58,82 @@ def private_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("private")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAPARI_STRIA_CACHE", str(folder / "cache"))
+        patch.setenv("NAPARI_STRIA_CONFIG", str(folder / "config"))
         patch.setenv("NAPARI_CONFIG", str(folder / "napari" / "settings.yaml"))
         patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        patch.setenv("BRAINGLOBE_CONFIG_DIR", str(_brainglobe_config(folder)))
+        # Neither this machine's keys nor a cloud machine's own.
+        patch.setenv("AWS_CONFIG_FILE", str(folder / "aws" / "config"))
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "aws" / "credentials"))
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield folder
+
+
+def _brainglobe_config(folder: Path) -> Path:
+    """Write a configuration of BrainGlobe's that names ``folder/brainglobe``; return its folder."""
+    config = folder / "brainglobe-config"
+    config.mkdir()
+    text = f"[default_dirs]\nbrainglobe_dir = {folder / 'brainglobe'}\n"
+    (config / "bg_config.conf").write_text(text, encoding="utf-8")
+    return config
+
+
+class S3Server:
+    """A real S3 server (moto's) on this machine, with one bucket for all and one for its owner.
+
+    Attributes
+    ----------
+    endpoint_url : str
+    public_bucket, private_bucket : str
+        Anybody may read the first; an anonymous reader of the second gets 403. moto checks no
+        signature: any key opens it.
+    storage_options : dict
+        With credentials.
+    anonymous_options : dict
+        Without.
+    """
+
+    public_bucket = "open-atlases"
+    private_bucket = "own-atlases"
+
+    def __init__(self, endpoint_url: str) -> None:
+        import boto3
+
+        self.endpoint_url = endpoint_url
+        self.anonymous_options: dict[str, Any] = {"anon": True, "endpoint_url": endpoint_url}
+        self.storage_options: dict[str, Any] = {
+            "key": "the-key-id", "secret": "the-secret", "endpoint_url": endpoint_url
+        }  # fmt: skip
+        self.client: Any = boto3.client(
+            "s3", endpoint_url=endpoint_url, region_name="us-east-1",
+            aws_access_key_id="the-key-id", aws_secret_access_key="the-secret",
+        )  # fmt: skip
+        self.client.create_bucket(Bucket=self.public_bucket, ACL="public-read")
+        self.client.create_bucket(Bucket=self.private_bucket)
+
+    def put(self, uri: str, data: bytes) -> None:
+        """Write one object to ``s3://bucket/key``."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        acl = "public-read" if bucket == self.public_bucket else "private"
+        self.client.put_object(Bucket=bucket, Key=key, Body=data, ACL=acl)
+
+    def upload(self, folder: Path, uri: str) -> str:
+        """Write all files of a folder below ``s3://bucket/prefix``; return that address."""
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            self.put(f"{uri.rstrip('/')}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+        return uri.rstrip("/")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """See `S3Server`."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield S3Server(f"http://{host}:{port}")
+    server.stop()
 
 
 @pytest.fixture(scope="session")

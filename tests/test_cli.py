@@ -6,11 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import zarr
 
 from napari_stria.cli import main
 from napari_stria.core.phantom import practice_annotation
@@ -54,6 +57,28 @@ def test_volumes_are_counted_at_the_resolution_in_the_name(
     assert frame.loc[672, "voxels_direct"] == np.count_nonzero(labels == 672)
 
 
+def test_sides_of_an_asymmetric_atlas_add_up(
+    write_atlas: Callable[..., Path],
+    toy_labels: Any,
+    root: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    halves = np.ones(toy_labels.shape, dtype=np.uint8)
+    halves[:, :, 9:] = 2
+    halves[:5] = 0
+    write_atlas(tmp_path, hemispheres=halves)
+    assert main(["volumes", "toy_mouse_25um", "--root", str(tmp_path), "--region", "cc"]) == 0
+    table = capsys.readouterr().out
+    header, row = (line.split() for line in table.strip().splitlines())
+    volume, *sides = (float(text) for text in row[-4:])
+    assert header[-4:] == ["volume_mm3", "left_mm3", "right_mm3", "unsided_mm3"]
+    assert min(sides) > 0
+    assert sum(sides) == pytest.approx(volume, abs=2e-6)  # each is rounded
+    assert main(["volumes", NAME, "--root", root, "--region", "RSP"]) == 0
+    assert "unsided" not in capsys.readouterr().out
+
+
 def test_a_resolution_that_is_not_there_is_said(
     root: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +103,7 @@ def test_mistakes_get_one_sentence(
     assert main([*arguments, "--root", root]) == 1
     streams = capsys.readouterr()
     assert words in streams.err
+    assert "[Errno" not in streams.err
     assert len(streams.err.strip().splitlines()) == 1
     assert not streams.out
 
@@ -97,6 +123,57 @@ def test_as_a_program() -> None:
         [sys.executable, "-m", "napari_stria.cli"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
+
+
+def test_an_atlas_in_a_bucket(
+    write_atlas: Callable[..., Path],
+    s3_server: Any,
+    private_places: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_atlas(tmp_path)
+    server = s3_server.endpoint_url
+    buckets = (s3_server.public_bucket, s3_server.private_bucket)
+    for bucket in buckets:
+        s3_server.upload(tmp_path, f"s3://{bucket}/cli")
+    public, private = (
+        f"info toy_mouse_25um --root s3://{bucket}/cli --endpoint-url {server}".split()
+        for bucket in buckets
+    )
+    assert main(public) == 0
+    assert "25 x 25 x 25 um: (20, 12, 18) uint32" in capsys.readouterr().out
+    assert main(private) == 1
+    assert "give credentials" in capsys.readouterr().err
+    file = private_places / "aws" / "credentials"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("[cli-lab]\naws_access_key_id = k\naws_secret_access_key = s\n")
+    assert main([*private, "--profile", "cli-lab"]) == 0
+    assert "axes asr" in capsys.readouterr().out
+
+
+def test_a_zip_by_address(
+    toy_labels: Any, csv_of: Any, toy_rows: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    array = zarr.create_array(
+        store=str(tmp_path / "25um.zarr"), shape=toy_labels.shape, dtype=toy_labels.dtype
+    )
+    array[...] = toy_labels
+    (tmp_path / "structures.csv").write_text(csv_of(toy_rows))
+    archive = Path(shutil.make_archive(str(tmp_path / "25um.zarr"), "zip", tmp_path / "25um.zarr"))
+    arguments = ["volumes", str(archive), "--terminology", str(tmp_path / "structures.csv")]
+    assert main([*arguments, "--region", "cc"]) == 1
+    assert "--voxel-size 25" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*arguments, "--voxel-size", "25,x"])
+    assert "'25,x' is no voxel size; give one number" in capsys.readouterr().err
+    target = tmp_path / "table.csv"
+    assert main([*arguments, "--voxel-size", "25,50,20", "--csv", str(target)]) == 0
+    assert "counted at 25 x 50 x 20 um" in capsys.readouterr().err
+    frame = pd.read_csv(target, index_col="id")
+    assert frame.loc[70_000, "voxels"] == np.count_nonzero(toy_labels == 70_000)
+    assert main([*arguments, "--voxel-size", "25", "--sha256", "0" * 64]) == 1
+    assert "sha256" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="the demo without a screen needs Xvfb")

@@ -23,10 +23,13 @@ _HOMES = {
     "DisplacementField": "core.displacement",
     "FormatError": "errors",
     "ImageTooLargeError": "errors",
+    "MeshNotFoundError": "errors",
     "NetworkError": "errors",
+    "NotKeptError": "errors",
     "Ontology": "core.ontology",
     "OntologyError": "errors",
     "ReferenceSpaceError": "errors",
+    "RegionMesh": "core.mesh",
     "RegionNotFoundError": "errors",
     "ResolutionWarning": "errors",
     "Section": "core.section",
@@ -41,16 +44,27 @@ _HOMES = {
     "add_atlas": "viewer.controller",
     "aligned_stack": "session.aligned",
     "atlas_from_array": "core.atlas",
+    "drop_kept": "io.offline",
     "fetch_atlas_list": "io.atlas_catalog",
+    "neuroglancer_link": "viewer.web_link",
+    "keep_offline": "io.offline",
+    "kept_atlases": "io.offline",
+    "offline_sizes": "io.offline",
     "open_allen_ccf": "io.allen_ccf",
-    "open_atlas": "io.brainglobe",
+    "open_atlas": "io.opening",
+    "open_view": "viewer.view_files",
     "parallel_displacement": "core.allen_alignment",
     "pir_to_atlas": "registration.chain",
     "pir_to_xy": "core.allen_alignment",
+    "read_mesh": "core.surfaces",
+    "read_terminology": "io.terminology_table",
     "region_at": "core.points",
     "region_table": "core.regions",
     "region_volume": "core.regions",
+    "save_view": "viewer.view_files",
     "section_to_atlas": "registration.chain",
+    "slice_image": "core.slices",
+    "slice_labels": "core.slices",
     "stream_sections": "session.section_stream",
     "xy_to_pir": "core.allen_alignment",
 }
@@ -68,10 +82,13 @@ __all__ = [
     "DisplacementField",
     "FormatError",
     "ImageTooLargeError",
+    "MeshNotFoundError",
     "NetworkError",
+    "NotKeptError",
     "Ontology",
     "OntologyError",
     "ReferenceSpaceError",
+    "RegionMesh",
     "RegionNotFoundError",
     "ResolutionWarning",
     "Section",
@@ -86,16 +103,27 @@ __all__ = [
     "add_atlas",
     "aligned_stack",
     "atlas_from_array",
+    "drop_kept",
     "fetch_atlas_list",
+    "keep_offline",
+    "kept_atlases",
+    "neuroglancer_link",
+    "offline_sizes",
     "open_allen_ccf",
     "open_atlas",
+    "open_view",
     "parallel_displacement",
     "pir_to_atlas",
     "pir_to_xy",
+    "read_mesh",
+    "read_terminology",
     "region_at",
     "region_table",
     "region_volume",
+    "save_view",
     "section_to_atlas",
+    "slice_image",
+    "slice_labels",
     "stream_sections",
     "xy_to_pir",
 ]
@@ -113,6 +141,9 @@ if TYPE_CHECKING:
     from napari_stria.core.displacement import (
         DisplacementField,
     )
+    from napari_stria.core.mesh import (
+        RegionMesh,
+    )
     from napari_stria.core.ontology import (
         Ontology,
     )
@@ -127,8 +158,15 @@ if TYPE_CHECKING:
         Section,
         SectionDataset,
     )
+    from napari_stria.core.slices import (
+        slice_image,
+        slice_labels,
+    )
     from napari_stria.core.structures import (
         Structure,
+    )
+    from napari_stria.core.surfaces import (
+        read_mesh,
     )
     from napari_stria.core.transforms import (
         Affine,
@@ -143,7 +181,9 @@ if TYPE_CHECKING:
         DatasetNotFoundError,
         FormatError,
         ImageTooLargeError,
+        MeshNotFoundError,
         NetworkError,
+        NotKeptError,
         OntologyError,
         ReferenceSpaceError,
         RegionNotFoundError,
@@ -163,8 +203,17 @@ if TYPE_CHECKING:
     from napari_stria.io.atlas_catalog import (
         fetch_atlas_list,
     )
-    from napari_stria.io.brainglobe import (
+    from napari_stria.io.offline import (
+        drop_kept,
+        keep_offline,
+        kept_atlases,
+        offline_sizes,
+    )
+    from napari_stria.io.opening import (
         open_atlas,
+    )
+    from napari_stria.io.terminology_table import (
+        read_terminology,
     )
     from napari_stria.registration.chain import (
         pir_to_atlas,
@@ -178,6 +227,13 @@ if TYPE_CHECKING:
     )
     from napari_stria.viewer.controller import (
         add_atlas,
+    )
+    from napari_stria.viewer.view_files import (
+        open_view,
+        save_view,
+    )
+    from napari_stria.viewer.web_link import (
+        neuroglancer_link,
     )
 
 

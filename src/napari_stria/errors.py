@@ -6,6 +6,15 @@ programmers expect for that kind of fault. The message is one sentence that says
 
 from __future__ import annotations
 
+import re
+
+_NUMBER = re.compile(r"\[(?:Errno|WinError) -?\d+\] ")
+
+
+def plain_text(error: BaseException) -> str:
+    """Return what an error says, without the system's number of it (``[Errno 2]``)."""
+    return _NUMBER.sub("", str(error))
+
 
 class StriaError(Exception):
     """Base of all errors of this package."""
@@ -31,6 +40,10 @@ class FormatError(StriaError, ValueError):
     """A file or store does not hold what its format promises."""
 
 
+class VoxelSizeMissingError(FormatError):
+    """A volume does not say how large its voxels are, and neither did the caller."""
+
+
 class StoreNotFoundError(AtlasNotFoundError, FormatError):
     """There is no OME-Zarr image at the address that was given."""
 
@@ -51,8 +64,16 @@ class ServerStatusError(NetworkError):
     """A server answered one address with an error status, while it may answer others."""
 
 
+class ServerBusyError(ServerStatusError):
+    """A server answered with an error that may pass (429, 5xx), after all attempts."""
+
+
 class ServerStalledError(NetworkError, TimeoutError):
     """A server accepted the request and then sent nothing, or too little, for too long."""
+
+
+class NotKeptError(NetworkError):
+    """The server cannot be reached, and what is asked for was not kept on this machine."""
 
 
 class CorruptDataError(StriaError, OSError):
@@ -61,6 +82,10 @@ class CorruptDataError(StriaError, OSError):
 
 class UnsupportedSourceError(StriaError, ValueError):
     """A kind of address or file that this version cannot open."""
+
+
+class CredentialsError(UnsupportedSourceError, NetworkError):
+    """No credentials were found for a bucket; machines with a role get theirs by network."""
 
 
 class StreamingArrayError(StriaError, TypeError):
@@ -77,6 +102,10 @@ class DatasetNotFoundError(StriaError, LookupError):
 
 class DatasetNotAlignedError(StriaError, ValueError):
     """A dataset lacks the alignment that says where its sections lie."""
+
+
+class MeshNotFoundError(StriaError, LookupError):
+    """An atlas has no surface for a region."""
 
 
 class ReferenceSpaceError(StriaError, ValueError):

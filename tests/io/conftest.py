@@ -1,15 +1,18 @@
-"""Readers that tests hold back, break and count, without sleeping."""
+"""Readers that tests hold back, break and count, without sleeping; and an older format's writer."""
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tifffile
 
 from napari_stria.core.boxes import BlockIndex, block_box
 from napari_stria.core.pyramid import Level, Multiscale
@@ -131,3 +134,62 @@ def build_stage() -> Iterator[Callable[..., Stage]]:
     for stage in stages:
         stage.open()
         stage.pool.close()
+
+
+def _write_legacy(
+    folder: Path,
+    labels: Array,
+    *,
+    rows: Sequence[tuple[int, int | None, str, str]],
+    colors: Mapping[int, tuple[int, int, int]] | None = None,
+    resolution_um: Sequence[float] = (25.0, 25.0, 25.0),
+    template: Array | None = None,
+    hemispheres: Array | None = None,
+    references: Mapping[str, Array] | None = None,
+    **metadata: Any,
+) -> Path:
+    """Write an atlas as BrainGlobe's version 2 writer did: `tifffile.imwrite` and `json.dump`.
+
+    `metadata` replaces what ``metadata.json`` says.
+    """
+    folder.mkdir(parents=True)
+    volumes = {"annotation": labels, "reference": template, "hemispheres": hemispheres}
+    for name, volume in {**volumes, **(references or {})}.items():
+        if volume is not None:
+            tifffile.imwrite(str(folder / f"{name}.tiff"), volume)
+    parents = {identifier: parent for identifier, parent, _, _ in rows}
+
+    def path_of(identifier: int | None) -> list[int]:
+        return [] if identifier is None else [*path_of(parents[identifier]), identifier]
+
+    structures = [
+        {
+            "acronym": acronym,
+            "id": identifier,
+            "name": name,
+            "structure_id_path": path_of(identifier),
+            "rgb_triplet": list((colors or {}).get(identifier, (10, 11, 12))),
+        }
+        for identifier, _, acronym, name in rows
+    ]
+    (folder / "structures.json").write_text(json.dumps(structures))
+    stated = {
+        "name": "toy_mouse",
+        "citation": "Someone et al 2020",
+        "atlas_link": "http://example.com",
+        "species": "Mus musculus",
+        "symmetric": hemispheres is None,
+        "resolution": list(resolution_um),
+        "orientation": "asr",
+        "version": "1.2",
+        "shape": list(labels.shape),
+        "additional_references": list(references or {}),
+    }
+    (folder / "metadata.json").write_text(json.dumps({**stated, **metadata}))
+    return folder
+
+
+@pytest.fixture
+def write_legacy() -> Callable[..., Path]:
+    """See `_write_legacy`."""
+    return _write_legacy

@@ -35,8 +35,8 @@ from napari_stria.errors import (
 )
 from napari_stria.io.allen_api import AllenApi
 from napari_stria.io.cache import cache_folder
+from napari_stria.io.file_cache import body_of_file
 from napari_stria.io.http_store import HttpOptions
-from napari_stria.io.image_cache import body_of_file
 
 PATIENCE_S = 20.0
 QUICK = HttpOptions(attempts=3, backoff_s=0.001)

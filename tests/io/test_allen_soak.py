@@ -17,8 +17,8 @@ from napari_stria.demo.practice_sections import PRACTICE_CORONAL
 from napari_stria.demo.server import DemoServer
 from napari_stria.io.allen_api import AllenApi
 from napari_stria.io.cache import cache_folder
+from napari_stria.io.file_cache import body_of_file
 from napari_stria.io.http_store import HttpOptions
-from napari_stria.io.image_cache import body_of_file
 
 OVERVIEW = 6
 

@@ -82,9 +82,20 @@ def test_the_list_of_atlases(server: DemoServer, root: Path) -> None:
     conf = root / "atlases/last_versions.conf"
     conf.write_text("﻿[atlases]\nb_Mouse_10um = 1.10\nA_1um=2.0\n", encoding="utf-8")
     (root / "atlases/custom_atlases.conf").write_text("[atlases]\nmine_5um = 0.1\n")
-    for where in (root, str(root), root.as_uri(), server.url, server.url + "/"):
-        found = [(e.name, e.version) for e in fetch_atlas_list(where)]
-        assert found == [("A_1um", "2.0"), ("b_Mouse_10um", "1.10"), ("mine_5um", "0.1")]
+
+    def listed(where: str | Path) -> list[tuple[str, str]]:
+        return [(e.name, e.version) for e in fetch_atlas_list(where)]
+
+    official, own = [("A_1um", "2.0"), ("b_Mouse_10um", "1.10")], [("mine_5um", "0.1")]
+    for folder in (root, str(root), root.as_uri()):
+        assert listed(folder) == official + own
+    server.reset()
+    for url in (server.url, server.url + "/"):
+        assert listed(url) == official
+    # A user's own list lies in folders; no server is asked for one in vain.
+    assert server.counters.requests == 2
+    conf.unlink()
+    assert listed(server.url) == own
 
 
 GENERATIONS: dict[str, dict[str, Any]] = {

@@ -115,9 +115,18 @@ def test_addresses_that_are_none(root: Path, server: DemoServer) -> None:
     refused(StriaError, "OME-Zarr", str(root / "nowhere.ome.zarr"), terminology=csv)
     refused(StriaError, "OME-Zarr", f"{server.url}/nowhere", terminology=csv)
     refused(AtlasNotFoundError, "does not exist", str(root / STORE), terminology=csv.parent / "x")
-    refused(UnsupportedSourceError, "s3", "s3://brainglobe/x.zarr", terminology=csv)
-    refused(UnsupportedSourceError, "s3", root="s3://brainglobe/atlas")
+    refused(UnsupportedSourceError, "gs", "gs://brainglobe/x.zarr", terminology=csv)
+    refused(UnsupportedSourceError, "gs", root="gs://brainglobe/atlas")
     refused(UnsupportedSourceError, "attempts", root=server.url, storage_options={"tries": 3})
+    refused(AtlasNotFoundError, "version", root=csv, version="1.0")
+
+
+@pytest.mark.parametrize("options", ["anon", [1], {1: 2}])
+def test_options_that_are_none_are_refused_for_every_source(
+    options: Any, root: Path, server: DemoServer
+) -> None:
+    for where in (str(root), server.url, "s3://bucket/atlas"):
+        refused(UnsupportedSourceError, "mapping of names", root=where, storage_options=options)
 
 
 def test_a_template_is_no_annotation(tmp_path: Path, write_atlas: Write) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from napari_stria.errors import UnsupportedSourceError
 from napari_stria.io.cache import cache_folder
-from napari_stria.io.image_cache import ImageCache, body_of_file, cache_bytes
+from napari_stria.io.file_cache import body_of_file
+from napari_stria.io.image_cache import ImageCache, cache_bytes
 
 BODY = bytes(range(256)) * 4
 
@@ -121,7 +122,7 @@ def test_what_another_process_wrote_counts() -> None:
     one, other = (ImageCache(20 * (len(BODY) + 48)) for _ in range(2))
     for i in range(200):
         (one if i % 2 else other).put(str(i), BODY)
-        assert sum(p.stat().st_size for p in files()) <= 1.3 * one.max_bytes
+        assert sum(p.stat().st_size for p in files()) <= 1.3 * (one.max_bytes or 0)
 
 
 def test_a_body_larger_than_the_bound_is_not_kept() -> None:
@@ -163,12 +164,12 @@ def test_a_folder_that_cannot_be_written_costs_no_answer(
 def test_a_full_disk_costs_no_answer(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def full(path: Path, data: bytes) -> None:
+    def full(path: Path, data: bytes, **options: Any) -> None:
         raise OSError(28, "No space left on device")
 
     cache = ImageCache(10_000)
     cache.put("a", BODY)
-    monkeypatch.setattr("napari_stria.io.image_cache.write_atomically", full)
+    monkeypatch.setattr("napari_stria.io.file_cache.write_atomically", full)
     cache.put("b", BODY)
     assert cache.get("a") == BODY
     assert cache.get("b") is None

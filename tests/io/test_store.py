@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_stria.errors import CorruptDataError, FormatError, UnsupportedSourceError
+from napari_stria.io.cached_store import with_copies
 from napari_stria.io.store import FolderStore, HttpStore, Traffic, checked_key, open_store
 
 
@@ -83,6 +84,30 @@ def test_a_version_changes_with_any_file_below(tmp_path: Path) -> None:
     assert store.version_of("nowhere") == store.version_of("nowhere")
 
 
+def test_a_chunk_that_is_not_stored_and_a_folder_that_is_gone(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    for array, metadata in (("v3", "zarr.json"), ("v2", ".zarray"), ("mesh", "info"), ("", ".x")):
+        (top / array).mkdir(parents=True, exist_ok=True)
+        (top / array / metadata).write_text("{}")
+    (top / "zarr.json").write_text('{"node_type": "group"}')
+    store = FolderStore(top)
+    keys = {"v3/c/0/0/0": "v3/zarr.json", "v2/0.0.0": "v2/.zarray", "mesh/7": "mesh/info"}
+    keys |= {"c/0": "zarr.json"}
+    for key, metadata in keys.items():
+        assert store.get_chunk(key, store.version_of(metadata)) is None
+        assert store.get_chunk(key, "") is None
+        with pytest.raises(CorruptDataError, match="open the atlas again"):
+            store.get_chunk(key, "another edition")
+    edition = store.version_of("v3/zarr.json")
+    (top / "v3/zarr.json").unlink()  # its group is there still
+    with pytest.raises(CorruptDataError, match="is gone"):
+        store.get_chunk("v3/c/0/0/0", edition)
+    top.rename(tmp_path / "unmounted")
+    for key in keys:
+        with pytest.raises(CorruptDataError, match="is gone"):
+            store.get_chunk(key, "")
+
+
 def test_a_folder_that_cannot_be_read_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +136,7 @@ def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert web.options.attempts == 2
 
 
-@pytest.mark.parametrize("uri", ["s3://brainglobe/atlas", "gs://x/y", "ftp://x/y"])
+@pytest.mark.parametrize("uri", ["gs://x/y", "ftp://x/y", "s3a://x/y"])
 def test_other_kinds_of_address_are_refused(uri: str) -> None:
     with pytest.raises(UnsupportedSourceError, match="https"):
         open_store(uri)
@@ -123,6 +148,26 @@ def test_other_kinds_of_address_are_refused(uri: str) -> None:
 def test_options_that_make_no_sense_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(UnsupportedSourceError):
         open_store("http://127.0.0.1:9", options)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["https://me:hunter2@example.org/a", "http://hunter2@example.org", "http://me:hu#nter2@x.org/"],
+)
+def test_an_address_with_a_password_is_refused(uri: str) -> None:
+    with pytest.raises(UnsupportedSourceError, match="give headers in storage_options") as caught:
+        open_store(uri)
+    assert not any(secret in str(caught.value) for secret in ("hunter2", "nter2", "me:"))
+
+
+def test_headers_are_not_shown() -> None:
+    options = {"headers": {"Authorization": "hunter2"}}
+    store = open_store("https://example.org/a", options)
+    assert isinstance(store, HttpStore)
+    shown = f"{store!r} {with_copies(store)!r} {store.options!r}"
+    with pytest.raises(UnsupportedSourceError, match="attempts is larger than 0, not 0") as caught:
+        open_store("https://example.org/a", {**options, "attempts": 0})
+    assert "hunter2" not in shown + str(caught.value)
 
 
 def test_traffic_is_counted_from_many_threads() -> None:

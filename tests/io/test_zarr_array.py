@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -249,3 +250,19 @@ def test_not_a_number_as_fill_value(tmp_path: Path) -> None:
     expected = np.full(SHAPE, np.nan, np.float32)
     expected[5:8] = 1
     np.testing.assert_array_equal(blocks(write(tmp_path, expected, fill_value=np.nan)), expected)
+
+
+@pytest.mark.parametrize(
+    "change", [{"dtype": "float32"}, {"shape": (9, 8, 8)}, {"chunks": (8, 8, 4)}, {}]
+)
+def test_an_array_that_is_written_anew_while_it_is_open(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    made: dict[str, Any] = {"shape": (8, 8, 8), "dtype": "uint32", "chunks": (4, 4, 4)}
+    zarr.create_array(str(tmp_path / "a"), zarr_format=2, **made)[...] = 7
+    array = read_array(FolderStore(tmp_path), "a")
+    shutil.rmtree(tmp_path / "a")
+    if change:
+        zarr.create_array(str(tmp_path / "a"), zarr_format=2, **made | change)[...] = 1
+    with pytest.raises(CorruptDataError, match="changed while it was open; open it again"):
+        array.read_block((0, 0, 0))

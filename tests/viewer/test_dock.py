@@ -15,6 +15,8 @@ from qtpy.QtWidgets import QFileDialog
 
 import napari_stria as stria
 from napari_stria.demo.server import DemoServer
+from napari_stria.io.favourites import FavouritesFile
+from napari_stria.session.atlas_row_texts import SPECIES, WHERE
 from napari_stria.viewer import contributions
 from napari_stria.viewer.controller import controller_of
 
@@ -135,6 +137,54 @@ def test_saving_volumes(
     frame = pd.read_csv(path, index_col="id")
     assert len(frame) == len(session.atlas.ontology)
     assert float(frame["volume_mm3"].loc[254]) > 0
+
+
+def test_the_list_fills_up_with_use_and_remembers(
+    viewer: Any, dock: Any, wait_for: Any, practice: DemoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atlases = dock.panel.atlases
+    wait_for(lambda: atlases.view.model().rowCount() == 3, "the list of atlases")
+    index = atlases.filter.index_of(NAME)
+    assert index.siblingAtColumn(SPECIES).data() == "mouse"  # from the name alone
+    assert not any("manifest" in path for path in practice.counters.paths)
+    _TYPE.mouseClick(
+        atlases.view.viewport(),
+        Qt.MouseButton.LeftButton,
+        pos=atlases.view.visualRect(index).center(),
+    )
+    wait_for(lambda: atlases.details.citation.text().startswith("Synthetic"), "the citation")
+    manifests = [path for path in practice.counters.paths if "manifest" in path]
+    assert len(manifests) == 1
+    assert NAME in manifests[0]
+    species = atlases.filter.index_of(NAME).siblingAtColumn(SPECIES).data()
+    assert species not in ("mouse", "–")
+    _TYPE.keyClick(atlases.view, Qt.Key.Key_Space)
+    wait_for(lambda: FavouritesFile().read().names == {NAME}, "the favourite")
+    assert atlases.filter.index(0, 0).data() == "★"
+    viewer.window.remove_dock_widget(dock)
+    known = [("local", practice.url)]
+    monkeypatch.setattr(contributions, "sources", lambda: known)
+    practice.stop()
+    _, again = viewer.window.add_plugin_dock_widget("napari-stria", "Atlas")
+    atlases = again.panel.atlases
+    wait_for(lambda: "could not be reached" in atlases.message.text.text(), "the message")
+    assert atlases.filter.row(atlases.filter.index(0, 0)).favourite
+    assert atlases.filter.index(0, SPECIES).data() == species  # seen once, known ever since
+
+
+def test_what_lies_on_this_machine_opens_without_a_network(
+    viewer: Any, dock: Any, wait_for: Any, practice: DemoServer, practice_folder: Path
+) -> None:
+    atlases = dock.panel.atlases
+    wait_for(lambda: atlases.view.model().rowCount() == 3, "the list of atlases")
+    practice.stop()
+    edit = atlases.source.box.lineEdit()
+    edit.setText(str(practice_folder))
+    _TYPE.keyClick(edit, Qt.Key.Key_Return)
+    wait_for(lambda: atlases.filter.index(0, WHERE).data() == "on this machine", "the folder")
+    atlases.view.setCurrentIndex(atlases.filter.index_of(NAME))
+    _TYPE.keyClick(atlases.view, Qt.Key.Key_Return)
+    wait_for(lambda: dock.controller.session.atlas is not None, "the atlas")
 
 
 def test_settings_in_preferences_are_followed(viewer: Any, dock: Any) -> None:

@@ -71,7 +71,7 @@ def test_selecting_dims_the_rest_without_fetching(
     viewer: Any, shown: Any, practice: DemoServer, atlas: stria.Atlas
 ) -> None:
     practice.reset()
-    shown._cancel_table.set()  # the table may be counted later; here only the colours matter
+    shown.cancel_table()  # the table may be counted later; here only the colours matter
     subtree = atlas.ontology.subtree("RSP")
     shown.select([subtree.start])
     alpha = np.asarray(_labels(viewer).colormap.colors)[1:-1, 3]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
 import napari_stria as stria
@@ -102,7 +103,7 @@ def test_a_closed_viewer_is_let_go(
     viewer.close()
     del viewer
     wait_for(lambda: session.atlas is None, "the end of the session")
-    assert session._cancel_table.is_set() or session.progress.state == "none"
+    assert session._counting.cancelled.is_set() or session.progress.state == "none"
     assert not any(entry[1].session is session for entry in module._controllers)
     session_pool = session._pool
     wait_for(lambda: session_pool.pending == 0)
@@ -136,3 +137,15 @@ def test_a_stalled_server_does_not_keep_the_program_from_ending(practice: DemoSe
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "closed" in done.stdout
+
+
+def test_a_window_that_goes_after_its_controller_ends_nothing_twice(
+    make_napari_viewer: Any, practice: DemoServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    controller = controller_of(viewer)
+    stria.add_atlas(viewer, stria.open_atlas(NAME, root=practice.url))
+    controller.close()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    controller.window_closed()  # as the menu bar's end does
+    assert capsys.readouterr().err == ""

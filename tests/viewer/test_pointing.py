@@ -202,3 +202,11 @@ def test_two_viewers_do_not_disturb_each_other(
     other.close()
     settled()
     assert shown.annotation is not None
+
+
+def test_the_end_of_a_window_needs_no_timer(controller: Any, shown: Any) -> None:
+    """At the end of a program Qt may delete timers before windows, which then say good-bye."""
+    controller._pointing._rest.deleteLater()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    controller.window_closed()
+    assert shown.atlas is None

@@ -15,8 +15,10 @@ from napari_stria.core.structures import StructureRecord
 from napari_stria.core.transforms import Affine
 from napari_stria.io.allen_api import DatasetSummary
 from napari_stria.io.atlas_catalog import AtlasEntry
+from napari_stria.io.atlas_listing import AtlasListing
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
+from napari_stria.session.atlas_library import AtlasLibrary
 from napari_stria.session.atlas_session import AtlasSession
 from napari_stria.session.section_search import SectionSearch
 from napari_stria.session.section_session import SectionSession
@@ -129,28 +131,30 @@ class Bench:
         self.listed: list[str] = []
         self.opened: list[tuple[str, str, str | None]] = []
         self.error: Exception | None = None
+        self.options: list[dict[str, Any]] = []  # what besides was given for opening
+        self.more: dict[str, Any] = {}  # what besides the library is given
 
     def panel(self) -> AtlasPanel:
         sources = [("Public", "root-a"), ("Practice brain", "root-b")]
         return AtlasPanel(
             self.session,
-            self.tasks,
+            AtlasLibrary(self.tasks, self._fetch, **self.more),
             sources=sources,
             open_atlas=self._open,
-            fetch_atlas_list=self._fetch,
         )
 
-    def _open(self, name: str, *, root: str, version: str | None) -> Atlas:
+    def _open(self, name: str, *, root: str, version: str | None, **more: Any) -> Atlas:
         self.opened.append((name, root, version))
+        self.options.append(more)
         if self.error is not None:
             raise self.error
         return self.atlas
 
-    def _fetch(self, root: str) -> list[AtlasEntry]:
+    def _fetch(self, root: str) -> AtlasListing:
         self.listed.append(root)
         if self.error is not None:
             raise self.error
-        return [] if root == "root-b" else ENTRIES
+        return AtlasListing(() if root == "root-b" else tuple(ENTRIES))
 
 
 @pytest.fixture

@@ -9,15 +9,16 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from napari_stria.io.atlas_catalog import AtlasEntry
-from napari_stria.widgets._atlas_model import AtlasModel
+from napari_stria.session.atlas_row_texts import NAME
+from napari_stria.session.atlas_rows import merge_rows
 from napari_stria.widgets.atlas_list import AtlasList
 
 gui: Any = QtTest.QTest  # the stubs miss that its methods are static
 Key = Qt.Key
 PUBLIC, DEMO = "https://public.example/atlas", "http://127.0.0.1:1234"
-ENTRIES = [
-    AtlasEntry("allen_mouse_100um", "1.2"),
+ENTRIES = [  # in the order in which they are shown
     AtlasEntry("allen_mouse_25um", "3.0"),
+    AtlasEntry("allen_mouse_100um", "1.2"),
     AtlasEntry("mpin_zfish_1um", "1.0"),
 ]
 
@@ -50,7 +51,7 @@ def asked(atlases: AtlasList, qtbot: QtBot) -> Asked:
     qtbot.waitUntil(lambda: bool(asked) and atlases.isActiveWindow())
     assert asked == [("list", PUBLIC)]
     asked.clear()
-    atlases.set_entries(ENTRIES)
+    atlases.set_rows(merge_rows(ENTRIES))
     return asked
 
 
@@ -60,22 +61,15 @@ def press(button: QPushButton) -> None:
 
 
 def names(atlases: AtlasList) -> list[str]:
-    return [atlases.filter.index(r, 0).data() for r in range(atlases.filter.rowCount())]
+    return [atlases.filter.index(r, NAME).data() for r in range(atlases.filter.rowCount())]
 
 
 def choose(atlases: AtlasList, row: int, *, double: bool = False) -> None:
-    place = atlases.view.visualRect(atlases.filter.index(row, 0)).center()
+    place = atlases.view.visualRect(atlases.filter.index(row, NAME)).center()
     viewport, none = atlases.view.viewport(), Qt.KeyboardModifier.NoModifier
     gui.mouseClick(viewport, Qt.MouseButton.LeftButton, none, place)
     if double:  # the second press alone
         gui.mouseDClick(viewport, Qt.MouseButton.LeftButton, none, place)
-
-
-def test_the_model_keeps_the_contract(qtmodeltester: Any, qtbot: QtBot) -> None:
-    model = AtlasModel()
-    model.set_entries(ENTRIES)
-    qtmodeltester.check(model)
-    assert [model.index(1, c).data() for c in range(2)] == ["allen_mouse_25um", "3.0"]
 
 
 def test_the_list_is_asked_for_once(atlases: AtlasList, asked: Asked, qtbot: QtBot) -> None:
@@ -99,7 +93,7 @@ def test_an_open_atlas_asks_for_no_list(atlases: AtlasList, qtbot: QtBot) -> Non
 
 def test_open_needs_a_choice(atlases: AtlasList, asked: Asked) -> None:
     assert not atlases.open.isEnabled()
-    choose(atlases, 1)
+    choose(atlases, 0)
     assert atlases.open.isEnabled()
     assert atlases.version.placeholderText() == "newest (3.0)"
     press(atlases.open)
@@ -107,7 +101,7 @@ def test_open_needs_a_choice(atlases: AtlasList, asked: Asked) -> None:
 
 
 def test_a_version_belongs_to_one_atlas(atlases: AtlasList, asked: Asked) -> None:
-    choose(atlases, 1)
+    choose(atlases, 0)
     gui.keyClicks(atlases.version, " 2.0")
     gui.keyClick(atlases.version, Key.Key_Return)
     assert asked == [("open", "allen_mouse_25um", PUBLIC, "2.0")]
@@ -121,13 +115,13 @@ def test_a_double_click_and_enter_open_once(atlases: AtlasList, asked: Asked) ->
     assert asked == [("open", "mpin_zfish_1um", PUBLIC, "")]
     gui.keyClick(atlases.view, Key.Key_Up)
     gui.keyClick(atlases.view, Key.Key_Return)
-    assert asked[1:] == [("open", "allen_mouse_25um", PUBLIC, "")]
+    assert asked[1:] == [("open", "allen_mouse_100um", PUBLIC, "")]
 
 
 def test_the_filter(atlases: AtlasList, asked: Asked, qtbot: QtBot) -> None:
     gui.keyClicks(atlases.search, "ALLEN")
     qtbot.waitUntil(lambda: len(names(atlases)) == 2)
-    assert names(atlases) == ["allen_mouse_100um", "allen_mouse_25um"]
+    assert names(atlases) == ["allen_mouse_25um", "allen_mouse_100um"]
     gui.keyClicks(atlases.search, "_mouse_2")
     gui.keyClick(atlases.search, Key.Key_Down)
     qtbot.waitUntil(atlases.view.hasFocus)
@@ -146,10 +140,10 @@ def test_another_source_is_listed(atlases: AtlasList, asked: Asked, qtbot: QtBot
     assert asked == [("list", DEMO)]
     assert names(atlases) == []  # the other source's atlases cannot be opened from this one
     assert not atlases.open.isEnabled()
-    atlases.set_entries(ENTRIES[:1])
+    atlases.set_rows(merge_rows(ENTRIES[:1]))
     choose(atlases, 0)
     press(atlases.open)
-    assert asked[1:] == [("open", "allen_mouse_100um", DEMO, "")]
+    assert asked[1:] == [("open", "allen_mouse_25um", DEMO, "")]
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import pytest
+from pytestqt.qtbot import QtBot
 from qtpy import QtTest
 from qtpy.QtCore import QCoreApplication, QEvent, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
 
 from napari_stria.errors import NetworkError
+from napari_stria.io.atlas_catalog import AtlasEntry
+from napari_stria.session.tasks import ImmediateTasks, Tasks
 from napari_stria.widgets.atlas_panel import AtlasPanel
 
 gui: Any = QtTest.QTest  # the stubs miss that its methods are static
@@ -80,11 +85,14 @@ def test_a_list_that_fails_can_be_asked_again(bench: Bench, panel: AtlasPanel) -
     panel.atlases.list_requested.emit("root-a")
     assert panel.atlases.message.text.text() == "the server could not be reached."
     assert not panel.atlases.busy.isVisible()
+    assert "could not be read" in panel.atlases.chooser.note.text()
     bench.error = None
     press(panel.atlases.message.retry)
     assert bench.listed == ["root-a"] * 3
     assert panel.atlases.model.rowCount() == 2
     assert not panel.atlases.message.isVisible()
+    panel.atlases.list_requested.emit("root-b")  # there is none, and nothing went wrong
+    assert "There is no atlas here" in panel.atlases.chooser.note.text()
 
 
 def test_an_atlas_that_fails_can_be_opened_again(bench: Bench, panel: AtlasPanel) -> None:
@@ -97,6 +105,15 @@ def test_an_atlas_that_fails_can_be_opened_again(bench: Bench, panel: AtlasPanel
     assert bench.opened == [("small", "root-a", None)] * 2
     assert bench.session.atlas is bench.atlas
     assert not panel.atlases.message.isVisible()
+
+
+def test_trying_again_does_not_open_what_is_open(bench: Bench, panel: AtlasPanel) -> None:
+    open_by_hand(panel)
+    bench.session.select([RSP])
+    panel.atlases.show_message("The surface of RSP could not be read.", error=True)
+    press(panel.atlases.message.retry)
+    assert len(bench.opened) == 1
+    assert bench.session.selected == (RSP,)
 
 
 def test_chunks_that_fail_are_fetched_again(
@@ -173,3 +190,60 @@ def test_volumes_are_copied_when_they_are_there(
     rows = [line.split("\t") for line in clipboard.text().splitlines()]
     table = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
     assert [(r["acronym"], float(r["total_mm3"])) for r in table] == [("RSP", 4.0), ("TH", 2.0)]
+
+
+# -- what is on this machine ----------------------------------------------------------------------
+
+
+class _Kept:
+    name, version, root, bytes, complete = "kept", "2.0", "s3://own", 1000, True
+    opened_with = MappingProxyType(
+        {"name_or_uri": "kept", "root": "s3://own", "version": "2.0", "storage_options": {}}
+    )
+
+
+def test_atlases_on_this_machine_are_there_without_a_network(
+    make: Callable[[Tasks], Bench], waiting: HeldTasks, qtbot: QtBot
+) -> None:
+    bench = make(waiting)
+    local = [AtlasEntry("own", "0.1", root="/home", local=True)]
+    bench.more = {"local_atlases": lambda: local, "kept_atlases": lambda: [_Kept()]}
+    bench.error = NetworkError("the server could not be reached.")
+    panel = bench.panel()
+    qtbot.addWidget(panel)
+    panel.show()
+    qtbot.waitUntil(lambda: len(waiting.held) == 2)
+    waiting.release(0)
+    assert panel.atlases.model.rowCount() == 2
+    assert panel.atlases.busy.text.text() == "Listing Public…"  # and these can be opened meanwhile
+    waiting.release()
+    assert panel.atlases.message.text.text() == (
+        "the server could not be reached. What this machine has or has seen is listed."
+    )
+    bench.error = None
+    panel.atlases.view.setCurrentIndex(panel.atlases.filter.index_of("own"))
+    press(panel.atlases.open)
+    waiting.release()
+    assert bench.opened == [("own", "/home", "0.1")]
+    assert not panel.atlases.message.isVisible()
+
+
+def test_what_was_kept_opens_as_it_was_opened(make: Callable[[Tasks], Bench], qtbot: QtBot) -> None:
+    bench = make(ImmediateTasks())
+    bench.more = {"kept_atlases": lambda: [_Kept()]}
+    panel = bench.panel()
+    qtbot.addWidget(panel)
+    panel.show()
+    qtbot.waitUntil(lambda: panel.atlases.model.rowCount() == 3)
+    panel.atlases.view.setCurrentIndex(panel.atlases.filter.index_of("kept"))
+    press(panel.atlases.open)
+    assert bench.opened == [("kept", "s3://own", "2.0")]
+    assert bench.options == [{"storage_options": {}}]
+
+
+def test_a_favourite_moves_up(bench: Bench, panel: AtlasPanel) -> None:
+    view, order = panel.atlases.view, panel.atlases.filter
+    view.setCurrentIndex(order.index_of("small"))
+    gui.keyClick(view, Qt.Key.Key_Space)
+    assert order.row(order.index(0, 0)).name == "small"
+    assert order.row(order.index(0, 0)).favourite

@@ -178,3 +178,24 @@ def test_with_threads(make: Callable[[Tasks], Bench], qtbot: QtBot) -> None:
     assert not panel.readout.volumes.isVisible()
     bench.session.close()
     tasks.close()
+
+
+def test_a_list_that_an_opening_put_off_comes_when_it_is_unfolded(
+    make: Callable[[Tasks], Bench], waiting: HeldTasks, qtbot: QtBot
+) -> None:
+    bench = make(waiting)
+    bench.session.open(lambda: bench.atlas, "small")
+    panel = bench.panel()
+    qtbot.addWidget(panel)
+    with qtbot.waitExposed(panel):
+        panel.show()
+    qtbot.waitUntil(lambda: panel._due_root == "root-a")
+    waiting.release()
+    assert bench.session.atlas is bench.atlas
+    assert not waiting.held
+    panel.atlases.change.click()
+    assert panel.atlases.busy.isVisible()
+    while waiting.held:
+        waiting.release()
+    assert bench.listed == ["root-a"]
+    assert panel.atlases.filter.rowCount() == 2

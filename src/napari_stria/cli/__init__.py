@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TextIO
 
 from napari_stria import __version__
-from napari_stria.cli import atlas, images, sections
+from napari_stria.cli import atlas, images, offline, sections, view
 from napari_stria.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, note, settle
-from napari_stria.errors import ResolutionWarning, SectionSkippedWarning, StriaError
+from napari_stria.errors import ResolutionWarning, SectionSkippedWarning, StriaError, plain_text
 
 __all__ = ["main"]
 
@@ -33,7 +33,7 @@ def _run(arguments: argparse.Namespace) -> int:
             warnings.showwarning = _show_warning
             code: int = arguments.run(arguments)
     except StriaError as error:
-        note(str(error))
+        note(plain_text(error))
         return EXIT_FAILED
     except KeyboardInterrupt:
         note("interrupted")
@@ -75,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     atlas.add_commands(commands)
     sections.add_commands(commands)
     images.add_commands(commands)
+    offline.add_commands(commands)
+    view.add_commands(commands)
     return parser
 
 

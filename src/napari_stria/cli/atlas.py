@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_stria.cli.options import add_bucket, bucket_options, sizes_um
 from napari_stria.cli.output import EXIT_OK, ProgressLine, write_table
+from napari_stria.errors import VoxelSizeMissingError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,22 +41,48 @@ def add_commands(commands: Any) -> None:
 
 def _atlas_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "atlas", help="a name such as allen_mouse_25um, or the address of an annotation OME-Zarr"
+        "atlas",
+        help="a name such as allen_mouse_25um, or the address of an annotation: an OME-Zarr, a "
+        "zarr array or a zip of one, Allen's NRRD",
     )
-    parser.add_argument("--root", help="URL or folder of the atlases (default: BrainGlobe's)")
-    parser.add_argument("--terminology", help="address of the terminology.csv, with an address")
+    parser.add_argument(
+        "--root", help="https:// or s3:// address or folder of the atlases (default: BrainGlobe's)"
+    )
+    parser.add_argument(
+        "--terminology", help="with an address: that of the terminology.csv (or structure graph)"
+    )
+    parser.add_argument(
+        "--voxel-size",
+        type=sizes_um,
+        metavar="UM",
+        help="of an array that does not state it; one number, or AP,DV,ML",
+    )
+    parser.add_argument("--sha256", metavar="HEX", help="digest that a zip or NRRD must have")
+    add_bucket(parser)
     parser.add_argument("--atlas-version", help="version of the atlas (default: the newest)")
 
 
 def _opened(arguments: argparse.Namespace) -> Atlas:
-    from napari_stria.io.brainglobe import open_atlas
+    from napari_stria.io.opening import open_atlas
 
-    return open_atlas(
-        arguments.atlas,
-        root=arguments.root,
-        terminology=arguments.terminology,
-        version=arguments.atlas_version,
-    )
+    progress = ProgressLine(f"opening {arguments.atlas}")
+    try:
+        return open_atlas(
+            arguments.atlas,
+            root=arguments.root,
+            terminology=arguments.terminology,
+            version=arguments.atlas_version,
+            resolution_um=arguments.voxel_size,
+            sha256=arguments.sha256,
+            storage_options=bucket_options(arguments),
+            progress=progress,
+        )
+    except VoxelSizeMissingError as error:
+        raise VoxelSizeMissingError(
+            f"{arguments.atlas} does not say its voxel size; give it, e.g. --voxel-size 25."
+        ) from error
+    finally:
+        progress.end()
 
 
 def _info(arguments: argparse.Namespace) -> int:
@@ -87,7 +115,8 @@ def _volumes(arguments: argparse.Namespace) -> int:
     table = region_table(atlas, arguments.resolution, progress=progress)
     progress.end()
     frame = _picked(table, atlas, arguments.region).reset_index()
-    write_table(frame if arguments.csv else frame[_SHOWN], arguments.csv)
+    shown = [column for column in _SHOWN if column in frame]
+    write_table(frame if arguments.csv else frame[shown], arguments.csv)
     size = " x ".join(f"{s:g}" for s in table.attrs["resolution_um"])
     note = f"counted at {size} um; axes {atlas.space}"
     if table.attrs["unlisted_voxels"]:
@@ -96,8 +125,10 @@ def _volumes(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-# A terminal shows these; a file has all columns.
-_SHOWN = ["id", "acronym", "name", "voxels", "volume_mm3", "left_mm3", "right_mm3"]
+# A terminal shows these as far as a table has them; a file has all columns.
+_SHOWN = [
+    "id", "acronym", "name", "voxels", "volume_mm3", "left_mm3", "right_mm3", "unsided_mm3",
+]  # fmt: skip
 
 
 def _picked(frame: pd.DataFrame, atlas: Atlas, texts: list[str] | None) -> pd.DataFrame:

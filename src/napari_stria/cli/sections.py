@@ -87,7 +87,7 @@ def _space(arguments: argparse.Namespace) -> str:
     """Return where the atlas's axes start."""
     if arguments.atlas is None:
         return arguments.space or "asr"
-    from napari_stria.io.brainglobe import open_atlas
+    from napari_stria.io.opening import open_atlas
     from napari_stria.registration.chain import check_atlas
 
     atlas = open_atlas(arguments.atlas, root=arguments.root)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from napari_stria.core.counting import LabelStatistics
 from napari_stria.core.labels import check_label_dtype
+from napari_stria.core.mesh import MeshSource
 from napari_stria.core.ontology import Ontology
 from napari_stria.core.pyramid import (
     Level,
@@ -68,6 +69,11 @@ class Atlas:
         What the source says of itself (citation, species, link, version ...).
     statistics : StatisticsStore
         Counts made so far.
+    meshes : MeshSource or None
+        Surfaces of the regions, where the source has any.
+    opened_with : mapping
+        Arguments of `napari_stria.open_atlas` that open the same atlas and version again, without
+        secrets; empty where there are none (arrays).
     """
 
     name: str
@@ -79,6 +85,8 @@ class Atlas:
     hemispheres: Multiscale | None = None
     metadata: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     statistics: StatisticsStore = field(default_factory=MemoryStatistics, repr=False)
+    meshes: MeshSource | None = None
+    opened_with: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "space", checked_space(self.space))

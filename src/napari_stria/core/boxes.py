@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -31,6 +32,18 @@ def blocks_of_box(box: Box, chunk_shape: Sequence[int]) -> Iterator[BlockIndex]:
             for s, c in zip(box, chunk_shape, strict=True)
         )
     )
+
+
+def blocks_from_middle(box: Box, chunk_shape: Sequence[int]) -> list[BlockIndex]:
+    """Return the indices of the blocks that a box crosses, those in its middle first."""
+    middle = [(s.start + s.stop) / 2 for s in box]
+
+    def distance(index: BlockIndex) -> float:
+        return math.fsum(
+            ((i + 0.5) * c - m) ** 2 for i, c, m in zip(index, chunk_shape, middle, strict=True)
+        )
+
+    return sorted(blocks_of_box(box, chunk_shape), key=distance)
 
 
 def overlap(box: Box, block: Box) -> tuple[Box, Box]:

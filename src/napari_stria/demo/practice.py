@@ -11,11 +11,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from napari_stria.core import phantom, phantom_regions, phantom_template
 from napari_stria.core.phantom import EXTENT_UM, LEVELS_UM, practice_annotation
 from napari_stria.core.phantom_regions import PRACTICE_REGIONS
 from napari_stria.core.phantom_template import practice_templates
-from napari_stria.demo import template_file
+from napari_stria.demo import practice_meshes, template_file
+from napari_stria.demo.practice_meshes import write_practice_meshes
 from napari_stria.demo.template_file import write_template_file
 from napari_stria.io import ome_zarr_writer
 from napari_stria.io.ome_zarr_writer import write_ome_zarr
@@ -23,6 +27,7 @@ from napari_stria.io.ome_zarr_writer import write_ome_zarr
 NAME = "practice_mouse"
 VERSION = "1.0"
 SPACE = "asr"
+_LEFT, _RIGHT = 1, 2
 _CITATION = (
     "Synthetic practice data of napari-stria: an invented, left-right asymmetric brain for trying "
     "the software and testing it. It is not measured from any animal; do not use it for science."
@@ -82,7 +87,14 @@ def _publish(built: Path, final: Path) -> None:
 
 def _fingerprint() -> str:
     digest = hashlib.sha256(VERSION.encode())
-    made_by = (phantom, phantom_regions, phantom_template, ome_zarr_writer, template_file)
+    made_by = (
+        phantom,
+        phantom_regions,
+        phantom_template,
+        ome_zarr_writer,
+        practice_meshes,
+        template_file,
+    )
     for source in (*(str(module.__file__) for module in made_by), __file__):
         digest.update(Path(source).read_bytes())
     return digest.hexdigest()[:12]
@@ -104,6 +116,7 @@ def write_practice_root(folder: Path) -> None:
     """
     root = Path(folder)
     _write_volumes(root)
+    write_practice_meshes(_place(root, "annotation") / "annotations.precomputed")
     _write_terminology(_place(root, "terminology") / "terminology.csv")
     _write_json(_place(root, "space") / "manifest.json", _part("space", template=_part("template")))
     for resolution in LEVELS_UM:
@@ -122,6 +135,14 @@ def _write_volumes(root: Path) -> None:
         space=SPACE,
         name=f"{NAME}-annotation",
     )
+    # BrainGlobe writes it always; readers of a symmetric atlas go by the middle plane instead.
+    write_ome_zarr(
+        _place(root, "annotation") / "hemispheres.ome.zarr",
+        [_hemispheres(level) for level in LEVELS_UM],
+        scales,
+        space=SPACE,
+        name=f"{NAME}-hemispheres",
+    )
     templates = practice_templates()
     write_ome_zarr(
         _place(root, "template") / "template.ome.zarr",
@@ -132,6 +153,14 @@ def _write_volumes(root: Path) -> None:
     )
     # Not BrainGlobe's: the demo server renders the practice sections from it.
     write_template_file(root, templates[0])
+
+
+def _hemispheres(resolution_um: float) -> npt.NDArray[np.uint8]:
+    """Return 2 where the axis starts, on the right, and 1 from the middle plane on."""
+    shape = [round(edge / resolution_um) for edge in EXTENT_UM]
+    sides = np.full(shape, _RIGHT, dtype=np.uint8)
+    sides[..., round(shape[-1] / 2) :] = _LEFT
+    return sides
 
 
 _FOLDERS = {

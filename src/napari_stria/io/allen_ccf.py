@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import shutil
-import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from types import MappingProxyType
 from typing import IO, Any
 
-import dask.array as da
 import nrrd
 import numpy as np
 
 from napari_stria.core.atlas import Atlas
 from napari_stria.core.pyramid import resolution_triple
 from napari_stria.core.space import Triple
-from napari_stria.errors import AtlasNotFoundError, FormatError, TaskCancelled
+from napari_stria.errors import AtlasNotFoundError, FormatError, VoxelSizeMissingError
 from napari_stria.io.cache import cache_folder
+from napari_stria.io.decoded_volume import Flat, decode_once
 from napari_stria.io.ome_zarr import read_ome_zarr, statistics_files
-from napari_stria.io.ome_zarr_writer import write_ome_zarr
+from napari_stria.io.sinks import Progress, raise_if_set
 from napari_stria.io.store import open_store
 from napari_stria.io.terminology import parse_structure_graph
 
@@ -53,8 +50,6 @@ _UM_PER = {
 _SMALLEST_UM = 0.1
 _MAX_VOXELS = 1 << 34
 _SLAB_BYTES = 16 << 20
-_COARSEST_SIDE = 200
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -140,7 +135,8 @@ def open_allen_ccf(
     """Open Allen's annotation volume with its ontology.
 
     The first time, the volume is decoded into the cache (progress is told in bytes); after that,
-    opening reads no voxel.
+    opening reads no voxel. Coarser levels serve display alone; counting uses the finest unless
+    another is asked for (`napari_stria.core.strides` says how far they are off).
 
     Parameters
     ----------
@@ -173,16 +169,24 @@ def open_allen_ccf(
         header = read_nrrd_header(file, str(volume))
         stated = header.spacing_um if resolution_um is None else resolution_triple(resolution_um)
         if stated is None:
-            raise FormatError(f"{volume} does not say a usable voxel size; give resolution_um.")
+            raise VoxelSizeMissingError(
+                f"{volume} does not say a usable voxel size; give resolution_um, e.g. 25."
+            )
         at = file.tell()
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(at)
         size = "x".join(f"{s:g}" for s in stated)
-        target = cache_folder("ccf") / f"{digest[:32]}-{size}um.ome.zarr"
-        if not target.exists():
-            _decode(file, header, stated, target, str(volume), progress, cancel)
-    store = open_store(target)
+        folder = decode_once(
+            cache_folder("ccf") / f"{digest[:32]}-{size}um",
+            header.shape,
+            header.dtype,
+            stated,
+            lambda flat: _decode_stream(file, header, flat, str(volume), progress, cancel),
+            space=SPACE,
+            order="F",
+        )
+    store = open_store(folder)
     pyramid = read_ome_zarr(store, "").pyramid
     return Atlas(
         name=volume.name.removesuffix(".nrrd"),
@@ -194,50 +198,20 @@ def open_allen_ccf(
             {"annotation": str(volume), "structure_graph": str(graph), "sha256": digest}
         ),
         statistics=statistics_files(store, "", pyramid, SPACE),
+        opened_with=MappingProxyType(
+            {
+                "name_or_uri": str(volume.absolute()),
+                "terminology": str(graph.absolute()),
+                "resolution_um": stated,
+            }
+        ),
     )
-
-
-def _decode(
-    file: IO[bytes],
-    header: NrrdHeader,
-    scale_um: Triple,
-    target: Path,
-    where: str,
-    progress: Progress | None,
-    cancel: Event | None,
-) -> None:
-    """Decode an NRRD into a pyramid of every 1st, 2nd, 4th ... voxel."""
-    with _scratch_file(target.parent, header) as flat:
-        _decode_stream(file, header, flat, where, progress, cancel)
-        volume = flat.reshape(header.shape, order="F")
-        factors = [1]
-        while max(header.shape) // factors[-1] > _COARSEST_SIDE:
-            factors.append(factors[-1] * 2)
-        levels = [da.from_array(volume[::f, ::f, ::f], chunks=(128, 128, 128)) for f in factors]
-        scales = [(scale_um[0] * f, scale_um[1] * f, scale_um[2] * f) for f in factors]
-        # Another process may decode the same file meanwhile; its result is as good as ours.
-        with suppress(FileExistsError):
-            write_ome_zarr(
-                target, levels, scales, space=SPACE, chunks=(128, 128, 128), name="annotation"
-            )
-
-
-@contextmanager
-def _scratch_file(folder: Path, header: NrrdHeader) -> Iterator[np.memmap[Any, Any]]:
-    """Give a flat array on disk, so that a 10 um volume needs no 5 GB of memory."""
-    scratch = Path(tempfile.mkdtemp(dir=folder, prefix=".decoding-"))
-    try:
-        yield np.memmap(
-            scratch / "flat", dtype=header.dtype, mode="w+", shape=(int(np.prod(header.shape)),)
-        )
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _decode_stream(
     file: IO[bytes],
     header: NrrdHeader,
-    flat: np.memmap[Any, Any],
+    flat: Flat,
     where: str,
     progress: Progress | None,
     cancel: Event | None,
@@ -247,8 +221,7 @@ def _decode_stream(
     raw = flat.view(np.uint8)
     try:
         while done < total:
-            if cancel is not None and cancel.is_set():
-                raise TaskCancelled("opening was cancelled; nothing was kept.")
+            raise_if_set(cancel)
             piece = source.read(min(_SLAB_BYTES, total - done))
             if not piece:
                 raise FormatError(f"{where} ends after {done} of {total} bytes; copy it again.")

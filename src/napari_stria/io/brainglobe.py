@@ -1,4 +1,4 @@
-"""BrainGlobe atlases (v3 layout): names, versions, manifests and the volumes they point to.
+"""BrainGlobe atlases (v3 layout) by name: versions, manifests and the volumes they point to.
 
 The tree is ``atlases/last_versions.conf`` -> ``atlases/NAME/VERSION/manifest.json`` ->
 ``location`` of each component. File names inside a component changed over time, so the known
@@ -8,10 +8,8 @@ names are tried in turn; nothing else is guessed.
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -19,16 +17,12 @@ from napari_stria.core.atlas import Atlas
 from napari_stria.core.ontology import Ontology
 from napari_stria.core.pyramid import Multiscale, resolution_triple
 from napari_stria.core.space import Triple
-from napari_stria.errors import (
-    AtlasNotFoundError,
-    CorruptDataError,
-    FormatError,
-    StoreNotFoundError,
-    UnsupportedSourceError,
-)
-from napari_stria.io.atlas_catalog import DEFAULT_ROOT, read_atlas_list
+from napari_stria.errors import AtlasNotFoundError, FormatError, StoreNotFoundError
+from napari_stria.io.atlas_catalog import read_atlas_list
+from napari_stria.io.digests import check_digest
+from napari_stria.io.draco_meshes import DracoMeshes
 from napari_stria.io.ome_zarr import OmeZarr, read_ome_zarr, statistics_files
-from napari_stria.io.store import Store, checked_key, open_store
+from napari_stria.io.store import Store, checked_key
 from napari_stria.io.terminology import parse_terminology
 from napari_stria.io.zarr_array import read_json
 
@@ -36,76 +30,39 @@ _ANNOTATION_FILES = ("annotations_compressed.ome.zarr", "annotation.ome.zarr")
 _TEMPLATE_FILES = ("template.ome.zarr", "anatomical_template.ome.zarr")
 _TERMINOLOGY_FILES = ("terminology.csv", "structures.csv")
 _HEMISPHERES_FILES = ("hemispheres.ome.zarr",)
-_DEFAULT_SPACE = "asr"
+DEFAULT_SPACE = "asr"
 
 
-def open_atlas(
-    name_or_uri: str | Path,
-    *,
-    root: str | Path | None = None,
-    terminology: str | Path | None = None,
-    resolution_um: float | Sequence[float] | None = None,
-    version: str | None = None,
-    sha256: str | None = None,
-    terminology_sha256: str | None = None,
-    storage_options: Mapping[str, Any] | None = None,
+def open_by_name(
+    store: Store,
+    name: str,
+    version: str | None,
+    wanted: Triple | None,
+    digest: str | None,
+    opened_with: Mapping[str, Any],
 ) -> Atlas:
-    """Open an atlas by name, or an annotation and its terminology by address; no voxel is read.
+    """Open an atlas that a root lists.
 
     Parameters
     ----------
-    name_or_uri : str or Path
-        A BrainGlobe name (``allen_mouse_25um``), or the URL or path of an annotation OME-Zarr,
-        which needs `terminology`.
-    root : str or Path, optional
-        URL or folder in which names are looked up; default is BrainGlobe's public bucket.
-    terminology : str or Path, optional
-        URL or path of a ``terminology.csv``.
-    resolution_um : float or 3 floats, optional
-        The resolution at which the atlas is counted by default, instead of the one in its name
-        (by address: the finest).
-    version : str, optional
-        For example ``"3.0"``; default is the newest.
-    sha256, terminology_sha256 : str, optional
-        Digests that a file must have. An annotation OME-Zarr is a folder and has none.
-    storage_options : mapping, optional
-        For a server: the fields of `napari_stria.io.store.HttpOptions`.
+    store : Store
+        The root.
+    name : str
+        For example ``allen_mouse_25um``.
+    version : str or None
+        None for the newest.
+    wanted : tuple of float or None
+        The resolution to count at instead of the manifest's.
+    digest : str or None
+        SHA-256 of the terminology.
+    opened_with : mapping
+        What opens the same root again; name and version are added.
 
     Raises
     ------
-    AtlasNotFoundError
-        With the nearest names.
-    FormatError
-        If a store is not what it should be.
-    NetworkError
-        If the server cannot be reached.
-    CorruptDataError
-        If a digest differs.
+    AtlasNotFoundError, FormatError, NetworkError, CorruptDataError
+        See `napari_stria.open_atlas`.
     """
-    if sha256 is not None:
-        raise UnsupportedSourceError(
-            "sha256 belongs to an annotation in one file; an OME-Zarr folder has none."
-        )
-    wanted = None if resolution_um is None else resolution_triple(resolution_um)
-    if terminology is not None:
-        return _open_by_address(
-            str(name_or_uri), str(terminology), wanted, terminology_sha256, storage_options
-        )
-    name = str(name_or_uri)
-    if "/" in name or "\\" in name or name.endswith(".zarr"):
-        raise AtlasNotFoundError(
-            f"{name!r} is an address; give its terminology.csv too: open_atlas(uri, terminology=…)."
-        )
-    store = open_store(root or DEFAULT_ROOT, storage_options)
-    return _open_by_name(store, name, version, wanted, terminology_sha256)
-
-
-# -- by name ------------------------------------------------------------------------------
-
-
-def _open_by_name(
-    store: Store, name: str, version: str | None, wanted: Triple | None, digest: str | None
-) -> Atlas:
     if version is None:
         version = _newest_version(store, name)
     folder = f"atlases/{checked_key(name)}/{checked_key(version).replace('.', '_')}"
@@ -117,11 +74,13 @@ def _open_by_name(
     annotation_set = _part(manifest, "annotation_set", folder)
     location = _location(annotation_set, folder)
     opened, path = _open_first(store, location, _ANNOTATION_FILES)
-    ontology = _read_terminology(
-        store, _location(_part(manifest, "terminology", folder), folder), digest
-    )
+    terminology = _location(_part(manifest, "terminology", folder), folder)
+    ontology = first_ontology(store, [f"{terminology}/{n}" for n in _TERMINOLOGY_FILES], digest)
+    if ontology is None:
+        names = ", ".join(_TERMINOLOGY_FILES)
+        raise FormatError(f"{store.uri}/{terminology} has none of {names}.")
     symmetric = bool(manifest.get("symmetric", True))
-    space = str(manifest.get("orientation") or opened.space or _DEFAULT_SPACE)
+    space = str(manifest.get("orientation") or opened.space or DEFAULT_SPACE)
     hemispheres = None if symmetric else _open_hemispheres(store, location)
     return Atlas(
         name=name,
@@ -131,9 +90,13 @@ def _open_by_name(
         resolution_um=wanted or _manifest_resolution(manifest, opened.pyramid),
         templates=MappingProxyType(_open_templates(store, manifest, annotation_set)),
         hemispheres=hemispheres,
-        metadata=MappingProxyType(_metadata(manifest, store, version)),
+        metadata=MappingProxyType(kept_metadata(manifest, store.uri, version)),
         statistics=statistics_files(
             store, path, opened.pyramid, f"{space}|{symmetric}", hemispheres
+        ),
+        meshes=DracoMeshes(store, location),
+        opened_with=MappingProxyType(
+            {**opened_with, "name_or_uri": name, "version": version, "resolution_um": wanted}
         ),
     )
 
@@ -143,9 +106,14 @@ def _newest_version(store: Store, name: str) -> str:
     for entry in entries:
         if entry.name == name:
             return entry.version
-    near = difflib.get_close_matches(name, [e.name for e in entries], n=4, cutoff=0.4)
-    hint = f"did you mean {', '.join(near)}?" if near else f"it has {len(entries)} others."
-    raise AtlasNotFoundError(f"{store.uri} has no atlas {name!r}; {hint}")
+    raise no_such_atlas(store.uri, name, [entry.name for entry in entries])
+
+
+def no_such_atlas(where: str, name: str, others: Sequence[str]) -> AtlasNotFoundError:
+    """Return the error for a name that a root lacks, with the nearest names that it has."""
+    near = difflib.get_close_matches(name, others, n=4, cutoff=0.4)
+    hint = f"did you mean {', '.join(near)}?" if near else f"it has {len(others)} others."
+    return AtlasNotFoundError(f"{where} has no atlas {name!r}; {hint}")
 
 
 def _part(manifest: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
@@ -171,21 +139,20 @@ def _open_first(store: Store, location: str, names: Sequence[str]) -> tuple[OmeZ
     raise StoreNotFoundError(f"{store.uri}/{location} has none of {', '.join(names)}.")
 
 
-def _read_terminology(store: Store, location: str, digest: str | None) -> Ontology:
-    for name in _TERMINOLOGY_FILES:
-        key = f"{location}/{name}"
+def first_ontology(store: Store, keys: Sequence[str], digest: str | None) -> Ontology | None:
+    """Read the first terminology CSV that a store has, None if it has none.
+
+    Raises
+    ------
+    CorruptDataError
+        If its SHA-256 is another one.
+    """
+    for key in keys:
         raw = store.get(key)
         if raw is not None:
-            _check_digest(raw, digest, f"{store.uri}/{key}")
+            check_digest(raw, digest, f"{store.uri}/{key}")
             return parse_terminology(raw, f"{store.uri}/{key}")
-    raise FormatError(f"{store.uri}/{location} has none of {', '.join(_TERMINOLOGY_FILES)}.")
-
-
-def _check_digest(raw: bytes, digest: str | None, where: str) -> None:
-    if digest is not None and hashlib.sha256(raw).hexdigest() != digest.lower():
-        raise CorruptDataError(
-            f"{where} has the sha256 {hashlib.sha256(raw).hexdigest()}, not the one that was given."
-        )
+    return None
 
 
 def _open_templates(
@@ -219,49 +186,11 @@ def _manifest_resolution(manifest: Mapping[str, Any], pyramid: Multiscale) -> Tr
     return pyramid.levels[0].scale_um if stated is None else resolution_triple(stated)
 
 
-def _metadata(manifest: Mapping[str, Any], store: Store, version: str) -> dict[str, Any]:
+def kept_metadata(manifest: Mapping[str, Any], root: str, version: str) -> dict[str, Any]:
+    """Return what an atlas says of itself, with its version and the root that it came from."""
     kept = ("name", "citation", "atlas_link", "species", "symmetric", "atlas_packager")
     return {
         **{key: manifest[key] for key in kept if key in manifest},
         "version": version,
-        "root": store.uri,
+        "root": root,
     }
-
-
-# -- by address -------------------------------------------------------------------------
-
-
-def _open_by_address(
-    uri: str,
-    terminology: str,
-    wanted: Triple | None,
-    digest: str | None,
-    storage_options: Mapping[str, Any] | None,
-) -> Atlas:
-    options = storage_options if uri.startswith("http") else None
-    store = open_store(uri, options)
-    opened = read_ome_zarr(store, "")
-    folder, _, file = terminology.rstrip("/").replace("\\", "/").rpartition("/")
-    options = storage_options if terminology.startswith("http") else None
-    at_top = "/" if terminology.startswith("/") else "."
-    raw = open_store(folder or at_top, options).get(file)
-    if raw is None:
-        raise AtlasNotFoundError(f"{terminology} does not exist; check the terminology's address.")
-    _check_digest(raw, digest, terminology)
-    space = opened.space or _DEFAULT_SPACE
-    return Atlas(
-        name=_name_of_address(uri),
-        ontology=parse_terminology(raw, terminology),
-        annotation=opened.pyramid,
-        space=space,
-        resolution_um=wanted or opened.pyramid.levels[0].scale_um,
-        metadata=MappingProxyType({"root": uri, "terminology": terminology}),
-        statistics=statistics_files(store, "", opened.pyramid, space),
-    )
-
-
-def _name_of_address(uri: str) -> str:
-    """Name an atlas by the last folders of its address that say something."""
-    parts = [p for p in uri.replace("\\", "/").rstrip("/").split("/") if p]
-    tail = [p for p in parts if not p.endswith(".zarr")][-2:]
-    return "/".join(tail) if tail else uri

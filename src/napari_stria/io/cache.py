@@ -14,14 +14,25 @@ import numpy.typing as npt
 import platformdirs
 
 CACHE_VARIABLE = "NAPARI_STRIA_CACHE"
+_chosen: Path | None = None
+
+
+def set_cache_folder(path: str | Path | None) -> None:
+    """Choose the folder of the cache; None for the system's.
+
+    What was kept elsewhere stays there. The environment variable ``NAPARI_STRIA_CACHE`` wins.
+    """
+    global _chosen
+    _chosen = Path(path) if path else None
 
 
 def cache_folder(*parts: str) -> Path:
     """Return a folder of this package's cache, made for its owner only.
 
-    The environment variable ``NAPARI_STRIA_CACHE`` names another place than the system's.
+    The environment variable ``NAPARI_STRIA_CACHE`` or `set_cache_folder` name another place than
+    the system's.
     """
-    top = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("napari-stria")
+    top = os.environ.get(CACHE_VARIABLE) or _chosen or platformdirs.user_cache_dir("napari-stria")
     folder = Path(top).expanduser().absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for part in parts:
@@ -30,14 +41,26 @@ def cache_folder(*parts: str) -> Path:
     return folder
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees all of it or nothing, whenever we are stopped."""
+def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file so that a reader sees all of it or nothing, whenever we are stopped.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    data : bytes
+        Its content.
+    durable : bool
+        Wait until it is on the disk. Without, a power failure may leave a damaged file: for what
+        is checked when it is read and can be had again.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -32,14 +32,19 @@ class HttpOptions:
     read_timeout_s: float = 15.0
     attempts: int = 4
     backoff_s: float = 0.25
-    headers: Mapping[str, str] = field(default_factory=dict)
+    # It may hold a token, which is not shown.
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     slowest_bytes_per_s: float = 256.0
     longest_pause_s: float = 30.0
 
     def __post_init__(self) -> None:
-        positive = (self.connect_timeout_s, self.read_timeout_s, self.attempts)
-        at_least_0 = (self.backoff_s, self.slowest_bytes_per_s, self.longest_pause_s)
-        if min(positive) <= 0 or min(at_least_0) < 0:
-            raise UnsupportedSourceError(
-                f"storage_options need positive time-outs and attempts; got {self}."
-            )
+        for name in ("connect_timeout_s", "read_timeout_s", "attempts"):
+            if getattr(self, name) <= 0:
+                raise UnsupportedSourceError(
+                    f"the storage option {name} is larger than 0, not {getattr(self, name)}."
+                )
+        for name in ("backoff_s", "slowest_bytes_per_s", "longest_pause_s"):
+            if getattr(self, name) < 0:
+                raise UnsupportedSourceError(
+                    f"the storage option {name} is not below 0; got {getattr(self, name)}."
+                )

@@ -1,4 +1,4 @@
-"""GET requests that survive bad servers: time-outs, retries, and no redirect to another host."""
+"""Requests that survive bad servers: time-outs, retries, and no redirect to another host."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from napari_stria.errors import CorruptDataError, TaskCancelled, UnsupportedSour
 from napari_stria.io.http_options import HttpOptions
 from napari_stria.io.http_session import SessionPool
 from napari_stria.io.http_transfer import MOST_BYTES, Answer, Asked, TemporaryFault, transfer
+from napari_stria.io.sinks import Sink
 from napari_stria.io.store_base import Traffic
 
 __all__ = ["LOOK_S", "Answer", "Cancelled", "HttpRequests", "raise_if_cancelled"]
@@ -75,6 +76,8 @@ class HttpRequests:
         *,
         max_bytes: int = MOST_BYTES,
         headers: Mapping[str, str] | None = None,
+        sink: Sink | None = None,
+        with_body: bool = True,
     ) -> T | None:
         """Return what `accept` makes of the answer, None where the server answers 404.
 
@@ -91,6 +94,10 @@ class HttpRequests:
             A body that is longer when decoded is refused.
         headers : mapping, optional
             Sent with this request.
+        sink : Sink, optional
+            Takes the body, piece by piece and anew with each attempt; the answer's is empty.
+        with_body : bool
+            False asks for the headers alone (HEAD).
 
         Raises
         ------
@@ -102,7 +109,7 @@ class HttpRequests:
         TaskCancelled
             If `cancelled` says so.
         """
-        asked = Asked(url, max_bytes, headers or {})
+        asked = Asked(url, max_bytes, headers or {}, sink, with_body)
         failure: TemporaryFault | None = None
         for attempt in range(self.options.attempts):
             if failure is not None:
@@ -160,7 +167,7 @@ class HttpRequests:
                 raise
             self._sessions.give_back(session)
         if answer is not None:
-            self.traffic.add(len(answer.body))
+            self.traffic.add(answer.n_bytes)
         return answer
 
 

@@ -14,12 +14,14 @@ import urllib3
 from napari_stria.errors import (
     CorruptDataError,
     NetworkError,
+    ServerBusyError,
     ServerStalledError,
     ServerStatusError,
     StriaError,
 )
 from napari_stria.io.http_options import HttpOptions
 from napari_stria.io.http_session import HttpSession
+from napari_stria.io.sinks import Sink
 
 # For a file of any kind; whoever knows what to expect asks for less.
 MOST_BYTES = 4 << 30
@@ -30,11 +32,16 @@ _READ_ENCODED_BYTES = 1 << 14
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked for: an address, further headers, and how long the decoded body may be."""
+    """What is asked for: an address, further headers, and how long the decoded body may be.
+
+    A sink takes the body instead of the answer. Without a body only headers are sent.
+    """
 
     url: str
     max_bytes: int = MOST_BYTES
     headers: Mapping[str, str] = field(default_factory=dict)
+    sink: Sink | None = None
+    with_body: bool = True
 
     @property
     def shown(self) -> str:
@@ -44,11 +51,17 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """A complete body that came with status 200, and its headers."""
+    """A complete body that came with status 200, and its headers.
+
+    The body is empty where a sink took its bytes, and where it is unchanged (status 304, the
+    answer to an ``If-None-Match``).
+    """
 
     url: str
     headers: Mapping[str, str]
     body: bytes
+    n_bytes: int = 0
+    unchanged: bool = False
 
 
 class TemporaryFault(Exception):  # noqa: N818  (never leaves `HttpRequests`)
@@ -75,9 +88,16 @@ def transfer(session: HttpSession, asked: Asked, options: HttpOptions) -> Answer
     with _response(session, asked, options) as response:
         if response.status_code == 404:
             return None
+        if response.status_code == 304 and "If-None-Match" in asked.headers:
+            return Answer(asked.url, response.headers, b"", unchanged=True)
         _check_status(response, asked)
+        if not asked.with_body:
+            # Lets the connection be used again.
+            response.raw.read(decode_content=False)
+            return Answer(asked.url, response.headers, b"")
+        held = _Held()
         try:
-            body = _body(response, asked, options)
+            n_bytes = _body(response, asked, options, asked.sink or held)
         except (urllib3.exceptions.ReadTimeoutError, TimeoutError) as error:
             raise _stalled(asked) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -86,13 +106,20 @@ def transfer(session: HttpSession, asked: Asked, options: HttpOptions) -> Answer
             raise TemporaryFault(
                 NetworkError(f"{asked.shown} broke off before its end; try again later.")
             ) from error
-        return Answer(asked.url, response.headers, body)
+        return Answer(asked.url, response.headers, bytes(held.data), n_bytes)
 
 
 def _response(session: HttpSession, asked: Asked, options: HttpOptions) -> requests.Response:
     timeouts = (options.connect_timeout_s, options.read_timeout_s)
     try:
-        return session.get(asked.url, timeout=timeouts, stream=True, headers=dict(asked.headers))
+        ask = session.get if asked.with_body else session.head
+        return ask(
+            asked.url,
+            timeout=timeouts,
+            stream=True,
+            headers=dict(asked.headers),
+            allow_redirects=True,
+        )
     except requests.Timeout as error:
         raise _stalled(asked) from error
     except (requests.RequestException, ValueError) as error:
@@ -106,7 +133,7 @@ def _check_status(response: requests.Response, asked: Asked) -> None:
     status = response.status_code
     if _may_pass(status):
         raise TemporaryFault(
-            ServerStatusError(f"{asked.shown} answered {status}; try again later."),
+            ServerBusyError(f"{asked.shown} answered {status}; try again later."),
             _retry_after_s(response.headers.get("Retry-After", "")),
         )
     if status != 200:
@@ -116,22 +143,44 @@ def _check_status(response: requests.Response, asked: Asked) -> None:
         )
 
 
-def _body(response: requests.Response, asked: Asked, options: HttpOptions) -> bytes:
+class _Held:
+    """Keeps a body in memory."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def begin(self, total: int | None) -> None:  # noqa: ARG002
+        self.data.clear()
+
+    def write(self, piece: bytes) -> None:
+        self.data += piece
+
+
+def _body(response: requests.Response, asked: Asked, options: HttpOptions, sink: Sink) -> int:
+    """Pass a body on and return how long it was."""
     began = time.monotonic()
-    data = bytearray()
+    n_received = 0
+    sink.begin(_stated_length(response))
     n_bytes = _READ_ENCODED_BYTES if "Content-Encoding" in response.headers else _READ_BYTES
     # read1 returns what has arrived; a read that waits for a full buffer would hide a server
     # that sends a byte now and then.
     while piece := response.raw.read1(n_bytes, decode_content=True):
-        data += piece
-        if len(data) > asked.max_bytes:
+        n_received += len(piece)
+        if n_received > asked.max_bytes:
             most = asked.max_bytes / (1 << 20)
             raise CorruptDataError(f"{asked.shown} sends more than the {most:.3g} MiB it may hold.")
         seconds = time.monotonic() - began
-        too_slow = len(data) < options.slowest_bytes_per_s * seconds
+        too_slow = n_received < options.slowest_bytes_per_s * seconds
         if seconds > options.read_timeout_s and too_slow:
             raise _stalled(asked)
-    return bytes(data)
+        sink.write(piece)
+    return n_received
+
+
+def _stated_length(response: requests.Response) -> int | None:
+    """Return how long the body will be when decoded, None where the server does not say."""
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isdecimal() and "Content-Encoding" not in response.headers else None
 
 
 def _may_pass(status: int) -> bool:

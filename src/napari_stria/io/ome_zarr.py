@@ -13,7 +13,7 @@ from napari_stria.core.pyramid import Level, Multiscale
 from napari_stria.core.space import Triple, space_from_directions
 from napari_stria.errors import FormatError, StoreNotFoundError
 from napari_stria.io.statistics_files import StatisticsFiles
-from napari_stria.io.store import HttpStore, Store
+from napari_stria.io.store import Store
 from napari_stria.io.zarr_array import ZarrArray, read_array, read_json
 
 _FARTHEST_UM = 1e9
@@ -186,12 +186,11 @@ def statistics_files(
     def version_of(level: Level) -> str:
         array = level.reader
         assert isinstance(array, ZarrArray)
-        # A folder's files can be looked at one by one; of a server, the metadata's tag.
-        on_server = isinstance(store, HttpStore)
-        return store.version_of(f"{array.path}/{array.metadata_name}" if on_server else array.path)
+        metadata = f"{array.path}/{array.metadata_name}".lstrip("/")
+        return store.version_of_array(array.path, metadata)
 
     def version(number: int) -> str:
         halves = () if hemispheres is None else hemispheres.levels
         return "|".join(version_of(level) for level in (opened.levels[number], *halves))
 
-    return StatisticsFiles(f"{store.uri}/{path}|{rules}", version)
+    return StatisticsFiles(f"{store.place}/{path}|{rules}", version)

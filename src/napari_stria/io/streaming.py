@@ -8,7 +8,6 @@ for the missing chunks; when they arrive, `changed` is emitted and the viewer re
 from __future__ import annotations
 
 import itertools
-import math
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
@@ -17,11 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
-from napari_stria.core.boxes import (
-    BlockIndex,
-    Box,
-    blocks_of_box,
-)
+from napari_stria.core.boxes import BlockIndex, Box, blocks_from_middle, blocks_of_box
 from napari_stria.core.pyramid import Multiscale
 from napari_stria.errors import StreamingArrayError, TaskCancelled
 from napari_stria.io.cache import ChunkCache
@@ -30,6 +25,7 @@ from napari_stria.io.failures import Failures
 from napari_stria.io.gap_filling import GapFilling, clipped
 from napari_stria.io.streamed_level import StreamedLevel, padded_shapes, whole_box
 from napari_stria.io.view_budget import ViewBudget
+from napari_stria.io.viewed_planes import exact_planes
 
 _EMPTY = np.zeros(0, dtype=np.uint8)
 _numbers = itertools.count()
@@ -99,7 +95,6 @@ class ProgressivePyramid:
         self._ahead_of: tuple[int, Box] | None = None
         self._viewed: list[Key] = []
         self._last_level: int | None = None
-        # Where the viewer's sliders stand in atlas um; see `_exact_planes`.
         self.viewed_point_um: tuple[float, float, float] | None = None
         self.look_ahead: tuple[int, int] | None = None
         self.look_ahead_level = 0
@@ -123,27 +118,12 @@ class ProgressivePyramid:
 
     def read_planes(self, number: int, box: Box, planes: tuple[bool, ...]) -> npt.NDArray[Any]:
         """Read a box of which some axes are single planes that a viewer's sliders chose."""
-        return self.read(number, self._exact_planes(number, box, planes))
-
-    def _exact_planes(self, number: int, box: Box, planes: tuple[bool, ...]) -> Box:
-        """Correct the planes of a coarse level to those that hold the viewed point.
-
-        napari rounds ``index / factor`` where the voxel that holds the point is
-        ``floor((index + 0.5) / factor)``: up to half a coarse voxel off.
-        """
-        if number == 0 or self.viewed_point_um is None:
-            return box
-        index, inside = self.source.levels[number].grid.index_of(self.viewed_point_um)
-        if not inside:
-            return box
-        finest = self.source.levels[0].grid
-        fine = (np.asarray(self.viewed_point_um) - finest.origin_um) / finest.scale_um - 0.5
-        ratio = np.divide(self.levels[0].shape, self.levels[number].shape)
-        rounded = np.round(np.maximum(fine, 0) / ratio)
-        return tuple(
-            slice(int(i), int(i) + 1) if plane and s.start == r else s
-            for s, plane, i, r in zip(box, planes, index, rounded, strict=True)
-        )
+        viewed = self.viewed_point_um
+        if number == 0 or viewed is None:
+            return self.read(number, box)
+        level, finest = self.source.levels[number], self.source.levels[0]
+        shapes = (self.levels[number].shape, self.levels[0].shape)
+        return self.read(number, exact_planes(box, planes, level, finest, shapes, viewed))
 
     def sample(self, point_um: Sequence[float]) -> tuple[Any, int] | None:
         """Return the value at a point of the finest level that is decoded there, and its number.
@@ -311,18 +291,8 @@ class ProgressivePyramid:
         inner = clipped(box, level.shape)
         if any(s.stop <= s.start for s in inner):
             return []
-        center = [(s.start + s.stop) / 2 for s in inner]
         chunk = level.reader.chunk_shape
-
-        def distance(index: BlockIndex) -> float:
-            return math.fsum(
-                ((i + 0.5) * c - m) ** 2 for i, c, m in zip(index, chunk, center, strict=True)
-            )
-
-        return [
-            (self._number, number, index)
-            for index in sorted(blocks_of_box(inner, chunk), key=distance)
-        ]
+        return [(self._number, number, index) for index in blocks_from_middle(inner, chunk)]
 
     def _key_of_voxel(self, number: int, index: npt.NDArray[np.int64]) -> Key:
         chunk = self.source.levels[number].reader.chunk_shape

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import zarr
 
 from napari_stria.core.boxes import BlockIndex, block_box
-from napari_stria.errors import FormatError
+from napari_stria.errors import CorruptDataError, FormatError, StriaError
 from napari_stria.io.codecs import COMPRESSORS, decompress
 from napari_stria.io.store import Store
 from napari_stria.io.zarr_bridge import ZarrStore, corrupt_chunk
@@ -55,6 +55,8 @@ class ZarrArray:
         Value of chunks that are not stored.
     metadata_name : str
         Name of the array's metadata file.
+    edition : str
+        Version of that file when it was read; kept chunks of another edition are not used.
     """
 
     store: Store
@@ -69,6 +71,7 @@ class ZarrArray:
     separator: str = "/"
     big_endian: bool = False
     metadata_name: str = "zarr.json"
+    edition: str = ""
 
     def __post_init__(self) -> None:
         _check_size(self)
@@ -83,7 +86,7 @@ class ZarrArray:
         name = self.separator.join(
             [*([self.chunk_prefix] if self.chunk_prefix else []), *(str(i) for i in index)]
         )
-        return f"{self.path}/{name}"
+        return f"{self.path}/{name}" if self.path else name
 
     def read_block(self, index: BlockIndex) -> npt.NDArray[Any] | None:
         """Return a chunk cut at the array's end, None if it is not stored and the fill is 0.
@@ -97,16 +100,26 @@ class ZarrArray:
         """
         box = block_box(index, self.chunk_shape, self.shape)
         cut = tuple(slice(0, s.stop - s.start) for s in box)
+        key = self.chunk_key(index)
         if not self.plain:
-            return self._read_by_zarr(box)
-        raw = self.store.get(self.chunk_key(index))
-        if raw is None:
+            return self._read_by_zarr(key, box)
+        block = self._read_chunk(key)
+        if block is None:
             if self.fill_value == 0:
                 return None
             return np.full([c.stop for c in cut], self.fill_value, dtype=self.dtype)
-        block = self._decoded(raw, self.chunk_key(index))
         # A view would keep the whole chunk in memory for the part that lies in the array.
         return block if block.shape == tuple(c.stop for c in cut) else block[cut].copy()
+
+    def _read_chunk(self, key: str) -> npt.NDArray[Any] | None:
+        while True:
+            raw = self.store.get_chunk(key, self.edition)
+            try:
+                return None if raw is None else self._decoded(raw, key)
+            except CorruptDataError:
+                # A copy may be damaged where the original is not.
+                if not self.store.drop_chunk(key, self.edition):
+                    raise
 
     def _decoded(self, raw: bytes, key: str) -> npt.NDArray[Any]:
         stored = self.dtype.newbyteorder(">" if self.big_endian else "<")
@@ -122,15 +135,41 @@ class ZarrArray:
 
     @cached_property
     def _zarr(self) -> Any:
-        return zarr.open_array(store=ZarrStore(self.store), path=self.path, mode="r")
-
-    def _read_by_zarr(self, box: tuple[slice, ...]) -> npt.NDArray[Any]:
+        # zarr-python reads the metadata again, which may be others by now.
+        store = ZarrStore(self.store, self.edition)
         try:
-            return np.asarray(self._zarr[box])
-        except OSError:
+            array: Any = zarr.open_array(store=store, path=self.path, mode="r")
+        except StriaError:
             raise
         except Exception as error:
-            raise corrupt_chunk(self.store, self.path, f"cannot be decoded: {error}") from error
+            raise self._changed() from error
+        stored = (array.shape, array.shards or array.chunks, array.dtype.newbyteorder("="))
+        if stored != (self.shape, self.chunk_shape, self.dtype):
+            raise self._changed()
+        return array
+
+    def _changed(self) -> CorruptDataError:
+        where = f"{self.store.uri}/{self.path}"
+        return CorruptDataError(f"{where} changed while it was open; open it again.")
+
+    def _read_by_zarr(self, key: str, box: tuple[slice, ...]) -> npt.NDArray[Any]:
+        array = self._zarr
+        while True:
+            try:
+                found = np.asarray(array[box])
+                break
+            except CorruptDataError:
+                if not self.store.drop_chunk(key, self.edition):
+                    raise
+            except StriaError:
+                raise
+            except Exception as error:
+                if not self.store.drop_chunk(key, self.edition):
+                    what = f"cannot be decoded: {error}"
+                    raise corrupt_chunk(self.store, self.path, what) from error
+        if found.dtype.newbyteorder("=") != self.dtype:
+            raise self._changed()
+        return found.astype(self.dtype, copy=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = tuple(getattr(self, name) for name in self.__dataclass_fields__)
@@ -162,16 +201,21 @@ def read_json(store: Store, key: str) -> dict[str, Any] | None:
     FormatError
         If the bytes are not a JSON object (an HTML error page, for example).
     """
-    raw = store.get(key)
-    if raw is None:
+    found = _read_versioned_json(store, key)
+    return None if found is None else found[0]
+
+
+def _read_versioned_json(store: Store, key: str) -> tuple[dict[str, Any], str] | None:
+    found = store.fetch(key)
+    if found is None:
         return None
     try:
-        value = json.loads(raw)
+        value = json.loads(found.data)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{store.uri}/{key} is not JSON; check the address.") from error
     if not isinstance(value, dict):
         raise FormatError(f"{store.uri}/{key} is not a JSON object; check the address.")
-    return value
+    return value, found.version
 
 
 def read_array(store: Store, path: str) -> ZarrArray:
@@ -182,21 +226,21 @@ def read_array(store: Store, path: str) -> ZarrArray:
     FormatError
         If there is no zarr array of numbers at the path.
     """
-    meta = read_json(store, f"{path}/zarr.json")
-    if meta is None:
-        meta = read_json(store, f"{path}/.zarray")
-        if meta is None:
+    found = _read_versioned_json(store, f"{path}/zarr.json".lstrip("/"))
+    if found is None:
+        found = _read_versioned_json(store, f"{path}/.zarray".lstrip("/"))
+        if found is None:
             raise FormatError(f"{store.uri}/{path} is not a zarr array (it has no zarr.json).")
-        return _v2_array(store, path, meta)
+        return _v2_array(store, path, *found)
     try:
-        return _v3_array(store, path, meta)
+        return _v3_array(store, path, *found)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, FormatError):
             raise
         raise FormatError(f"{store.uri}/{path}/zarr.json is incomplete: {error!r}.") from error
 
 
-def _v3_array(store: Store, path: str, meta: dict[str, Any]) -> ZarrArray:
+def _v3_array(store: Store, path: str, meta: dict[str, Any], edition: str) -> ZarrArray:
     dtype = meta["data_type"]
     if dtype not in _NUMERIC:
         raise FormatError(f"{store.uri}/{path} holds {dtype!r}, not numbers.")
@@ -223,6 +267,7 @@ def _v3_array(store: Store, path: str, meta: dict[str, Any]) -> ZarrArray:
         chunk_prefix="c" if default else "",
         separator=str(separator),
         big_endian=endian == "big",
+        edition=edition,
     )
 
 
@@ -233,7 +278,7 @@ def _fill_value(value: Any, dtype: str) -> float | int:
     return float(value) if dtype.startswith("float") else int(value)
 
 
-def _v2_array(store: Store, path: str, meta: dict[str, Any]) -> ZarrArray:
+def _v2_array(store: Store, path: str, meta: dict[str, Any], edition: str) -> ZarrArray:
     try:
         dtype = np.dtype(meta["dtype"])
         return ZarrArray(
@@ -244,7 +289,10 @@ def _v2_array(store: Store, path: str, meta: dict[str, Any]) -> ZarrArray:
             dtype_name=dtype.newbyteorder("=").name,
             fill_value=_fill_value(meta.get("fill_value"), dtype.name),
             plain=False,
+            chunk_prefix="",
+            separator=str(meta.get("dimension_separator", ".")),
             metadata_name=".zarray",
+            edition=edition,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"{store.uri}/{path}/.zarray is incomplete: {error!r}.") from error

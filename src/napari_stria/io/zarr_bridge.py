@@ -11,6 +11,8 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from napari_stria.errors import CorruptDataError
 from napari_stria.io.store import Store
 
+_METADATA = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"})
+
 
 def corrupt_chunk(store: Store, key: str, what: str) -> CorruptDataError:
     """Return the error for bytes that are not the chunk they should be."""
@@ -20,9 +22,10 @@ def corrupt_chunk(store: Store, key: str, what: str) -> CorruptDataError:
 class ZarrStore(zarr_store.Store):
     """Lets zarr-python read from a `Store`; our store blocks, so each call has a thread."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, edition: str) -> None:
         super().__init__(read_only=True)
         self._source = store
+        self._edition = edition
 
     supports_writes = False
     supports_deletes = False
@@ -38,7 +41,7 @@ class ZarrStore(zarr_store.Store):
         byte_range: zarr_store.ByteRequest | None = None,
     ) -> Buffer | None:
         """Return an object, or the part asked for."""
-        data = await asyncio.to_thread(self._source.get, key)
+        data = await asyncio.to_thread(self._read, key)
         if data is None:
             return None
         if not data:
@@ -56,7 +59,12 @@ class ZarrStore(zarr_store.Store):
 
     async def exists(self, key: str) -> bool:
         """Tell whether an object exists."""
-        return await asyncio.to_thread(self._source.get, key) is not None
+        return await asyncio.to_thread(self._read, key) is not None
+
+    def _read(self, key: str) -> bytes | None:
+        if key.rpartition("/")[2] in _METADATA:
+            return self._source.get(key)
+        return self._source.get_chunk(key, self._edition)
 
     async def set(self, key: str, value: Buffer) -> None:  # noqa: ARG002
         """Refuse."""

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_stria.core.ontology import Ontology
+from napari_stria.core.palettes import UNLISTED_RGB, cyclic_table
 
+Palette = Literal["atlas", "tab20"]
+PALETTES: tuple[Palette, ...] = get_args(Palette)
 DIMMED_ALPHA = 0.25
-UNLISTED_RGB = (255, 0, 255)
 
 
 def resolve_color_table(
-    ontology: Ontology, selected: Iterable[int], hidden: npt.NDArray[np.bool_]
+    ontology: Ontology,
+    selected: Iterable[int],
+    hidden: npt.NDArray[np.bool_],
+    palette: Palette = "atlas",
 ) -> npt.NDArray[np.float32]:
     """Return the colours of the display indices of `LabelLookup.to_index`.
 
@@ -27,6 +33,9 @@ def resolve_color_table(
         nothing is dimmed.
     hidden : (N,) bool ndarray
         Regions whose own voxels are not shown.
+    palette : str
+        ``atlas`` for the ontology's own colours; ``tab20`` for matplotlib's table of that name,
+        resampled to 512 colours and taken by label modulo 512.
 
     Returns
     -------
@@ -35,7 +44,7 @@ def resolve_color_table(
     """
     n = len(ontology)
     table = np.zeros((n + 2, 4), dtype=np.float32)
-    table[1 : n + 1, :3] = ontology.rgb / np.float32(255)
+    table[1 : n + 1, :3] = _rgb(ontology, palette)
     table[n + 1, :3] = np.array(UNLISTED_RGB, dtype=np.float32) / 255
     chosen = np.zeros(n, dtype=bool)
     for position in selected:
@@ -44,3 +53,10 @@ def resolve_color_table(
     table[n + 1, 3] = 1.0
     table[1 : n + 1, 3][hidden] = 0.0
     return table
+
+
+def _rgb(ontology: Ontology, palette: Palette) -> npt.NDArray[np.float32]:
+    if palette == "atlas":
+        return ontology.rgb.astype(np.float32) / np.float32(255)
+    colors = cyclic_table(palette)
+    return colors[ontology.annotation_values % len(colors), :3].astype(np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,54 +14,71 @@ from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 from napari_stria.core.atlas import Atlas
 from napari_stria.core.regions import region_table
 from napari_stria.errors import StriaError
-from napari_stria.io.atlas_catalog import DEFAULT_ROOT, AtlasEntry, fetch_atlas_list
-from napari_stria.io.brainglobe import open_atlas
-from napari_stria.io.cache import cache_folder, write_atomically
+from napari_stria.io.atlas_catalog import DEFAULT_ROOT
+from napari_stria.io.atlas_listing import AtlasListing, fetch_listing
+from napari_stria.io.brainglobe_home import local_atlases
+from napari_stria.io.cache import write_atomically
+from napari_stria.io.cached_store import with_copies
+from napari_stria.io.config_files import ConfigFile
+from napari_stria.io.details_files import DetailsShelf
+from napari_stria.io.favourites import FavouritesFile
+from napari_stria.io.offline import KeptAtlas, kept_atlases
+from napari_stria.io.opening import open_atlas
+from napari_stria.io.store import Store, open_store
+from napari_stria.session.atlas_library import AtlasLibrary
+from napari_stria.session.atlas_session import sentence_of
+from napari_stria.session.remembered import Remembered
 from napari_stria.viewer.controller import AtlasController, controller_of
 from napari_stria.viewer.layers import pyramid_of
+from napari_stria.viewer.offline_control import OfflineNoteRow, add_offline_actions
+from napari_stria.viewer.practice import (
+    PRACTICE_ATLAS,
+    PRACTICE_ROOT,
+    lasting_place,
+    resolved_root,
+)
 from napari_stria.viewer.settings import stria_settings
+from napari_stria.viewer.view_actions import add_view_actions
+from napari_stria.widgets._palette_menu import PaletteMenu
+from napari_stria.widgets._surface_links import SurfaceLinks
 from napari_stria.widgets.atlas_panel import AtlasPanel
-
-PRACTICE_ROOT = "practice brain"
-PRACTICE_ATLAS = "practice_mouse_50um"
-_servers: list[Any] = []
-_serving = threading.Lock()
-
-
-def practice_url() -> str:
-    """Serve the practice brain on loopback, once a process, and return its root.
-
-    It is built in the cache first, which takes some seconds: call this off the GUI thread.
-    """
-    from napari_stria.demo.practice import practice_root
-    from napari_stria.demo.server import DemoServer
-
-    with _serving:
-        if not _servers:
-            server = DemoServer(practice_root(cache_folder("practice")))
-            server.start()
-            _servers.append(server)
-    return str(_servers[0].url)
-
-
-def resolved_root(root: str) -> str:
-    """Return the address of a source in the dock's list."""
-    return practice_url() if root == PRACTICE_ROOT else root
 
 
 def sources() -> list[tuple[str, str]]:
     """Return the dock's sources: what they are called and their root."""
     chosen = stria_settings().root
     mine = [(chosen, chosen)] if chosen and chosen != DEFAULT_ROOT else []
-    return [*mine, ("BrainGlobe (public)", DEFAULT_ROOT), ("Practice brain", PRACTICE_ROOT)]
+    return [*mine, ("BrainGlobe", DEFAULT_ROOT), ("Practice brain", PRACTICE_ROOT)]
 
 
-def _open(name: str, root: str, version: str | None) -> Atlas:
-    return open_atlas(name, root=resolved_root(root), version=version or None)
+def _open(name: str, root: str = "", version: str | None = None, **more: Any) -> Atlas:
+    # The practice brain lies on this machine, and its address is another one each time.
+    more.setdefault("cached", root != PRACTICE_ROOT)
+    return open_atlas(name, root=resolved_root(root) or None, version=version or None, **more)
 
 
-def _list(root: str) -> list[AtlasEntry]:
-    return fetch_atlas_list(resolved_root(root))
+def _list(root: str) -> AtlasListing:
+    return fetch_listing(resolved_root(root), cached=root != PRACTICE_ROOT)
+
+
+def _store(root: str) -> Store:
+    return with_copies(open_store(resolved_root(root)), root != PRACTICE_ROOT)
+
+
+def _kept() -> list[KeptAtlas]:
+    return [replace(kept, root=lasting_place(kept.root)) for kept in kept_atlases()]
+
+
+def _library(controller: AtlasController) -> AtlasLibrary:
+    """Return what lists atlases for a dock: those of a source, and those on this machine."""
+    return AtlasLibrary(
+        controller.tasks,
+        _list,
+        local_atlases=local_atlases,
+        kept_atlases=_kept,
+        details=DetailsShelf(_store),
+        favourites=FavouritesFile(),
+    )
 
 
 class AtlasDock(QWidget):
@@ -75,16 +92,23 @@ class AtlasDock(QWidget):
         self.controller: AtlasController = controller_of(napari_viewer)
         self.panel = AtlasPanel(
             self.controller.session,
-            self.controller.tasks,
+            _library(self.controller),
             sources=sources(),
             open_atlas=_open,
-            fetch_atlas_list=_list,
+            remembered=Remembered(self.controller.tasks, ConfigFile("atlas_list.json")),
         )
         self.panel.go_to.connect(self.controller.go_to)
+        menu = self.panel.atlases.menu
+        PaletteMenu(menu, self.controller.session)
+        surfaces = self.controller.surfaces.session
+        self._surface_links = SurfaceLinks(self.panel.tree, surfaces, self.panel.atlases)
+        add_offline_actions(menu, self.controller)
+        add_view_actions(menu, self.controller)
         # Without this napari pushes a dock's content to its top, and the tree stays low.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(OfflineNoteRow(self.controller))
         layout.addWidget(self.panel)
 
 
@@ -141,7 +165,7 @@ def save_region_volumes(viewer: napari.Viewer) -> None:
         controller_of(viewer).tasks.run(
             lambda: _write_table(atlas, Path(path)),
             lambda _: show_info(f"Saved {path}"),
-            lambda error: session.message.emit(str(error)),
+            lambda error: session.message.emit(sentence_of(error)),
         )
 
 

@@ -11,16 +11,20 @@ from napari_stria.errors import StriaError
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
 from napari_stria.session.atlas_session import AtlasSession
+from napari_stria.viewer.cache_settings import follow_cache_settings
 from napari_stria.viewer.layers import AtlasLayers
+from napari_stria.viewer.offline_control import OfflineControl
 from napari_stria.viewer.pointing import Pointing, center_of_region
 from napari_stria.viewer.section_control import SectionControl
 from napari_stria.viewer.settings import on_settings_changed, stria_settings
+from napari_stria.viewer.surface_control import SurfaceControl
 from napari_stria.widgets._tasks import QtTasks
 
 if TYPE_CHECKING:
     import napari
 
     from napari_stria.core.atlas import Atlas
+    from napari_stria.viewer.view_files import ViewOpening
 
 
 @cache
@@ -47,28 +51,69 @@ class AtlasController:
     """Holds a viewer's session together with its layers and mouse.
 
     Use `controller_of` to get a viewer's; it lives as long as the viewer's window.
+
+    Attributes
+    ----------
+    tasks : QtTasks
+    session : AtlasSession
+    surfaces : SurfaceControl
+    view_opening : ViewOpening or None
+        The saved view that was opened last.
     """
 
     def __init__(self, viewer: napari.Viewer) -> None:
+        follow_cache_settings()
         self.tasks = QtTasks()
         self.session = AtlasSession(self.tasks, shared_cache(), shared_pool())
         self._viewer = weakref.ref(viewer)
         self._layers = AtlasLayers(viewer, self.session)
-        self._pointing = Pointing(viewer, self.session, self._layers)
+        self.surfaces = SurfaceControl(viewer, self.session, self.tasks)
+        self._pointing = Pointing(viewer, self.session, self._layers, self.surfaces)
         self._sections: SectionControl | None = None
+        self._offline: OfflineControl | None = None
         self._wanted: int | None = None
+        self.view_opening: ViewOpening | None = None
+        self._closed = False
         self.session.table_changed.connect(self._on_table)
         self.session.selection_changed.connect(self._forget_wanted)
 
     @property
-    def sections(self) -> SectionControl:
-        """The viewer's sections; made when they are first asked for."""
+    def viewer(self) -> napari.Viewer:
+        """The viewer.
+
+        Raises
+        ------
+        StriaError
+            If its window is closed.
+        """
         viewer = self._viewer()
         if viewer is None:
             raise StriaError("this viewer's window is closed; open another one.")
-        if self._sections is None:
-            self._sections = SectionControl(viewer, self.session, self.tasks, shared_cache())
+        return viewer
+
+    @property
+    def layers(self) -> AtlasLayers:
+        """What shows the session's atlas."""
+        return self._layers
+
+    @property
+    def open_sections(self) -> SectionControl | None:
+        """The viewer's sections, None if nobody asked for any."""
         return self._sections
+
+    @property
+    def sections(self) -> SectionControl:
+        """The viewer's sections; made when they are first asked for."""
+        if self._sections is None:
+            self._sections = SectionControl(self.viewer, self.session, self.tasks, shared_cache())
+        return self._sections
+
+    @property
+    def offline(self) -> OfflineControl:
+        """Keeps the viewer's atlases offline; made when it is first asked for."""
+        if self._offline is None:
+            self._offline = OfflineControl(self.session, self.tasks)
+        return self._offline
 
     def go_to(self, position: int) -> None:
         """Move the viewer to a region, as soon as the table says where it lies."""
@@ -103,22 +148,39 @@ class AtlasController:
         shown = [center[axis - offset] for axis in viewer.dims.displayed if axis >= offset]
         _bring_into_view(viewer, shown)
 
+    def _end(self) -> None:
+        self._closed = True  # the window may go later, when there is nothing left to end
+        if self.view_opening is not None:
+            self.view_opening.let_go()
+
     def window_closed(self) -> None:
         """End downloads and counting, and let go of a viewer whose window is gone."""
+        if self._closed:
+            return
+        self._end()
         _controllers[:] = [entry for entry in _controllers if entry[1] is not self]
         if self._sections is not None:
             self._sections.window_closed()
+        if self._offline is not None:
+            self._offline.close()
         self.session.forget()
+        self.surfaces.window_closed()
         self._layers.forget()
         self._pointing.forget()
         self.tasks.close()
 
     def close(self) -> None:
         """End downloads and counting, and take the layers out of the viewer."""
+        if self._closed:
+            return
+        self._end()
         _controllers[:] = [entry for entry in _controllers if entry[1] is not self]
         if self._sections is not None:
             self._sections.close()
+        if self._offline is not None:
+            self._offline.close()
         self.session.close()
+        self.surfaces.close()
         self._layers.close()
         self._pointing.close()
         self.tasks.close()

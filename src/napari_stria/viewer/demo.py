@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,10 +10,10 @@ from napari_stria.errors import StriaError
 from napari_stria.session.atlas_session import AtlasSession
 from napari_stria.session.readout import PATH_SEPARATOR, Readout
 from napari_stria.viewer.display import has_display, virtual_display
+from napari_stria.viewer.waiting import settle, wait_for
 
 DEMO_REGION = "RSP"
 _SIZE = (1280, 800)
-_PATIENCE_S = 180.0
 
 
 def run_demo(*, headless: bool, picture: Path) -> int:
@@ -38,12 +37,12 @@ def run_demo(*, headless: bool, picture: Path) -> int:
         problems: list[str] = []
         session.message.connect(problems.append)
         session.opening_failed.connect(lambda error: problems.append(str(error)))
-        _wait(lambda: bool(problems) or _is_ready(session))
+        wait_for(lambda: bool(problems) or _is_ready(session))
         if problems:
             raise StriaError(problems[0])
         assert session.annotation is not None
-        _wait(lambda: session.idle)
-        _settle()
+        wait_for(lambda: session.idle)
+        settle()
         viewer.screenshot(str(picture), canvas_only=False, flash=False)
         assert session.readout is not None
         print(readout_text(session.readout))
@@ -61,29 +60,6 @@ def _select_demo_region(session: AtlasSession, go_to: Callable[[int], None]) -> 
 
 def _is_ready(session: AtlasSession) -> bool:
     return session.readout is not None and session.readout.volumes is not None
-
-
-def _process_events() -> None:
-    from qtpy.QtWidgets import QApplication
-
-    QApplication.processEvents()
-
-
-def _wait(ready: Callable[[], bool]) -> None:
-    end = time.monotonic() + _PATIENCE_S
-    while not ready():
-        if time.monotonic() > end:
-            raise StriaError("the demo did not get ready in time; run it again.")
-        _process_events()
-        time.sleep(0.01)
-
-
-def _settle() -> None:
-    """Let throttled refreshes and the drawing come to rest."""
-    end = time.monotonic() + 1.0
-    while time.monotonic() < end:
-        _process_events()
-        time.sleep(0.02)
 
 
 def readout_text(readout: Readout) -> str:

@@ -17,6 +17,7 @@ from superqt.utils import qthrottled
 from napari_stria.core.space import AXIS_LABELS
 from napari_stria.io.streamed_level import StreamedLevel
 from napari_stria.io.streaming import ProgressivePyramid
+from napari_stria.session.citation import atlas_citation
 
 if TYPE_CHECKING:
     import napari
@@ -119,6 +120,7 @@ class AtlasLayers:
         session = self._session
         assert session.annotation is not None
         added = []
+        citation = atlas_citation(atlas)
         # Invisible at first: adding a visible layer reads plane 0, which nobody looks at.
         for number, (name, pyramid) in enumerate(session.templates.items()):
             self._contrast_due.add(id(pyramid))
@@ -128,7 +130,7 @@ class AtlasLayers:
                 contrast_limits=_widest_contrast(pyramid.dtype),
                 projection_mode="none",
                 visible=False,
-                metadata={"stria": {"atlas": atlas.name, "template": name}},
+                metadata={"stria": {"atlas": atlas.name, "template": name, "citation": citation}},
                 **placement(pyramid),
             )
             if number == 0:
@@ -138,7 +140,7 @@ class AtlasLayers:
             name=f"{atlas.name} regions",
             opacity=_OPACITY_OVER_TEMPLATE if session.templates else 1.0,
             visible=False,
-            metadata={"stria": {"atlas": atlas.name, **dict(atlas.metadata)}},
+            metadata={"stria": {"atlas": atlas.name, **dict(atlas.metadata), "citation": citation}},
             **placement(session.annotation),
         )
         added.append(labels)
@@ -166,8 +168,10 @@ class AtlasLayers:
 
     def _remove_layers(self) -> None:
         ours = [ly for ly in self._viewer.layers if pyramid_of(ly) is not None]
-        for layer in ours:
-            self._viewer.layers.remove(layer)
+        # napari tidies its scene, which takes longer than all else, once a batch.
+        with self._viewer.layers.batched_update():
+            for layer in ours:
+                self._viewer.layers.remove(layer)
         self._contrast_due.clear()
 
     def _on_removed(self, event: Any) -> None:
@@ -213,6 +217,15 @@ class AtlasLayers:
             if id(pyramid) in self._contrast_due:
                 self._set_contrast(layer, pyramid)
             layer.refresh(extent=False, highlight=False)
+
+    def set_contrast(self, layer: Image, limits: tuple[float, float]) -> None:
+        """Set a template's contrast, which is then not taken from its chunks any more."""
+        self._contrast_due.discard(id(pyramid_of(layer)))
+        layer.contrast_limits = limits
+
+    def has_contrast(self, layer: Image) -> bool:
+        """Tell whether a template's contrast was set, by its chunks or by somebody."""
+        return id(pyramid_of(layer)) not in self._contrast_due
 
     def _set_contrast(self, layer: Image, pyramid: ProgressivePyramid) -> None:
         """Set a template's contrast from the coarse chunks that are there anyway."""

@@ -9,7 +9,10 @@ import numpy as np
 from qtpy.QtCore import QTimer
 
 from napari_stria.core.space import far_side, midplane_index, near_side
+from napari_stria.session.readout import PATH_SEPARATOR, region_path
 from napari_stria.viewer.layers import AtlasLayers
+from napari_stria.viewer.line_of_sight import LineOfSight, Met
+from napari_stria.viewer.surface_control import SurfaceControl
 
 if TYPE_CHECKING:
     import napari
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from napari_stria.session.atlas_session import AtlasSession
 
 _REST_MS = 150
-_RAY_STEPS = 400
 _DRAG_PIXELS = 3
 
 
@@ -28,15 +30,25 @@ class Pointing:
     look-up reads the level on screen, and rounds half a coarse voxel off.
     """
 
-    def __init__(self, viewer: napari.Viewer, session: AtlasSession, layers: AtlasLayers) -> None:
+    def __init__(
+        self,
+        viewer: napari.Viewer,
+        session: AtlasSession,
+        layers: AtlasLayers,
+        surfaces: SurfaceControl,
+    ) -> None:
         self._viewer = viewer
         self._session = session
         self._layers = layers
-        self._point: tuple[float, float, float] | None = None
-        self._event_point: Callable[[], tuple[float, float, float] | None] = lambda: None
+        self._sight = LineOfSight(session, layers, surfaces)
+        self._met: Met | None = None
+        self._event_met: Callable[[], Met | None] = lambda: None
         self._status: Any = None
         self._owns_text = False
-        self._rest = QTimer()
+        # Owned by the window, with which it goes: Python destroys what is its own in any order at
+        # the end of a program, and the application may go before its windows.
+        self._rest = QTimer(viewer.window.main_menu)
+        self._forgotten = False
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST_MS)
         self._rest.timeout.connect(self._on_rest)
@@ -56,13 +68,15 @@ class Pointing:
         session.chunks_changed.connect(self._say)
 
     def forget(self) -> None:
-        """Do nothing more for a viewer whose window is gone."""
-        self._rest.stop()
-        self._point = None
+        """Do nothing more for a viewer whose window is gone, and the timer with it."""
+        self._forgotten = True
+        self._met = None
 
     def close(self) -> None:
         """Let go of the viewer and the session."""
-        self._rest.stop()
+        if not self._forgotten:
+            self._rest.stop()
+            self._rest.deleteLater()
         viewer, session = self._viewer, self._session
         for callbacks, callback in (
             (viewer.mouse_drag_callbacks, self._on_press),
@@ -79,34 +93,16 @@ class Pointing:
 
     # -- the point under the cursor ---------------------------------------------------------------
 
-    def _point_of(self, event: Any) -> tuple[float, float, float] | None:
-        """Return the atlas point of a mouse event; in 3D the first visible voxel on the ray."""
-        if self._session.atlas is None or not self._layers.annotation_layers():
+    def _met_by(self, event: Any) -> Met | None:
+        """Return what is under the mouse; in 3D the first that the line of sight meets."""
+        if self._session.atlas is None:
             return None
         if len(event.dims_displayed) == 3:
-            return self._point_on_ray(event)
+            return self._sight.first(event)
+        if not self._layers.annotation_layers():
+            return None
         ap, dv, ml = (float(v) for v in event.position[-3:])
-        return ap, dv, ml
-
-    def _point_on_ray(self, event: Any) -> tuple[float, float, float] | None:
-        layer = next((ly for ly in self._layers.annotation_layers() if ly.visible), None)
-        if layer is None:
-            return None
-        start, end = layer.get_ray_intersections(
-            event.position, event.view_direction, list(event.dims_displayed)
-        )
-        if start is None or end is None:
-            return None
-        ends = np.array([layer.data_to_world(start), layer.data_to_world(end)])
-        steps = np.linspace(0, 1, _RAY_STEPS)[:, None]
-        points = ends[0] * (1 - steps) + ends[1] * steps
-        alpha = self._session.color_table()[:, 3]
-        for point in points:
-            found = self._session.annotation and self._session.annotation.sample(point)
-            if found and alpha[int(found[0])] > 0:
-                ap, dv, ml = (float(v) for v in point)
-                return ap, dv, ml
-        return None
+        return Met((ap, dv, ml))
 
     # -- clicking ---------------------------------------------------------------
 
@@ -114,41 +110,50 @@ class Pointing:
         """Read out the point of a press without drag, whichever layer is active."""
         if event.button != 1 or event.modifiers:
             return
-        point, pressed = self._point_of(event), np.array(event.pos)
+        met, pressed = self._met_by(event), np.array(event.pos)
         yield
         while event.type == "mouse_move":
             if np.abs(event.pos - pressed).max() > _DRAG_PIXELS:
                 return
             yield
-        if point is not None:
-            self._session.click(point)
+        if met is None:
+            return
+        if met.surface is not None:
+            self._session.select([met.surface])
+        elif met.point_um is not None:
+            self._session.click(met.point_um)
 
     # -- hovering ---------------------------------------------------------------
 
     def _on_move(self, _viewer: Any, event: Any) -> None:
-        self._event_point = lambda: self._point_of(event)
-        # A ray through a volume is followed only where the cursor rests.
-        self._point = self._event_point() if len(event.dims_displayed) == 2 else None
+        self._event_met = lambda: self._met_by(event)
+        # A line of sight is followed only where the cursor rests.
+        self._met = self._event_met() if len(event.dims_displayed) == 2 else None
         self._rest.start()
         self._say()
 
     def _on_rest(self) -> None:
-        if self._point is None:
-            self._point = self._event_point()
+        if self._met is None:
+            self._met = self._event_met()
             self._say()
-        if self._point is not None:
-            self._session.refine_hover(self._point)
+        if self._met is not None and self._met.point_um is not None:
+            self._session.refine_hover(self._met.point_um)
 
     def _say(self) -> None:
-        if self._point is None:
+        met, atlas = self._met, self._session.atlas
+        if met is None or atlas is None:
             return
-        text = self._session.hover(self._point)
+        text = None
+        if met.surface is not None:
+            text = f"{PATH_SEPARATOR.join(region_path(atlas.ontology, met.surface))} · surface"
+        elif met.point_um is not None:
+            text = self._session.hover(met.point_um)
         if text is not None:
             self._set_status(text)
 
     def _on_status(self, event: Any) -> None:
         """Put the region back after napari wrote the active layer's value."""
-        if event.value == self._status or self._point is None:
+        if event.value == self._status or self._met is None:
             return
         if self._viewer.mouse_over_canvas:
             self._say()
@@ -170,7 +175,7 @@ class Pointing:
             text.visible = True
 
     def _on_closed(self) -> None:
-        self._point = None
+        self._met = None
         if self._owns_text:
             self._viewer.canvas.overlays.text.visible = False
             self._owns_text = False

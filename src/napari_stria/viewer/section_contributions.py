@@ -11,8 +11,9 @@ from napari_stria.core.section import Section
 from napari_stria.demo.practice_sections import PRACTICE_CORONAL
 from napari_stria.io.allen_api import DEFAULT_URL, AllenApi
 from napari_stria.session.section_session import SectionOptions
-from napari_stria.viewer.contributions import PRACTICE_ROOT, open_practice_brain, practice_url
+from napari_stria.viewer.contributions import open_practice_brain
 from napari_stria.viewer.controller import controller_of
+from napari_stria.viewer.practice import PRACTICE_ROOT, practice_api_url
 from napari_stria.viewer.settings import StriaSettings, on_settings_changed, stria_settings
 from napari_stria.widgets._links import SessionLinks
 from napari_stria.widgets.section_loader import SectionPanel
@@ -31,7 +32,7 @@ def section_sources() -> list[tuple[str, str]]:
 
 def connect(source: str) -> AllenApi:
     """Return the API of a source in the dock's list; may start the practice server."""
-    return _api(f"{practice_url()}/api/v2" if source == PRACTICE_ROOT else source)
+    return _api(practice_api_url() if source == PRACTICE_ROOT else source)
 
 
 # One for each address: it limits the requests at a time and keeps what datasets are.

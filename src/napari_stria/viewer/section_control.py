@@ -208,6 +208,10 @@ class SectionControl:
         for layer in self._image_layers():
             layer.blending = blending
 
+    def plain_look(self, layer: Layer, name: str) -> Any:
+        """Return how a layer looks in 2D: ``visible``, ``opacity`` or ``contour``."""
+        return self._solid.plain_look(layer, name)
+
     # -- end ---------------------------------------------------------------
 
     def _end_originals(self) -> None:

@@ -12,6 +12,7 @@ from napari_stria.core.allen_alignment import PIR_EXTENT_UM
 from napari_stria.core.section import View
 from napari_stria.io.streamed_rgba import StreamedRgba
 from napari_stria.io.streaming import ProgressivePyramid
+from napari_stria.session.citation import sections_citation
 from napari_stria.viewer.layers import placement
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ class SectionLayers:
     def _metadata(self, view: str) -> dict[str, Any]:
         session, dataset = self._session, self._session.dataset
         assert dataset is not None
+        assert session.api is not None
         return {
             "dataset": dataset.id,
             "view": view,
@@ -187,6 +189,7 @@ class SectionLayers:
             "reference_space_id": dataset.reference_space_id,
             "left_right": "mirrored" if session.mirrored else "as stored",
             "alignment": "Allen affine (alignment2d, alignment3d); approximate",
+            "citation": sections_citation(dataset, session.api.base_url),
         }
 
     def _remove(self) -> None:

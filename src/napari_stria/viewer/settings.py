@@ -26,6 +26,12 @@ class StriaSettings:
         Where sections are looked up first; empty for the public Allen API.
     images_mb : int
         Bound of the section images kept on disk.
+    disk_mb : int
+        Bound of the seen parts of atlases kept on disk; 0 keeps none.
+    disk_folder : str
+        Where all that is kept lies; empty for the system's cache folder.
+    disk_clear : bool
+        The user ticked the box that deletes what was seen.
     """
 
     cache_mb: int = 1024
@@ -33,13 +39,16 @@ class StriaSettings:
     root: str = ""
     allen_url: str = ""
     images_mb: int = 2048
+    disk_mb: int = 4096
+    disk_folder: str = ""
+    disk_clear: bool = False
 
 
 def stria_settings() -> StriaSettings:
     """Return the present settings; the defaults where napari does not know the plugin."""
     try:
         settings = get_plugin_settings(_PLUGIN)
-        streaming, sections = settings.streaming, settings.sections
+        streaming, sections, disk = settings.streaming, settings.sections, settings.disk
     except (KeyError, AttributeError):
         return StriaSettings()
     return StriaSettings(
@@ -48,6 +57,9 @@ def stria_settings() -> StriaSettings:
         root=str(streaming.root or ""),
         allen_url=str(sections.url or ""),
         images_mb=int(sections.images_mb),
+        disk_mb=int(disk.size_mb),
+        disk_folder=str(disk.folder or ""),
+        disk_clear=bool(disk.clear_now),
     )
 
 
@@ -55,8 +67,13 @@ def on_settings_changed(call: Callable[[], None]) -> None:
     """Run a call whenever the user changes one of the settings."""
     try:
         settings = get_plugin_settings(_PLUGIN)
-        groups = (settings.streaming, settings.sections)
+        groups = (settings.streaming, settings.sections, settings.disk)
     except (KeyError, AttributeError):
         return
     for group in groups:
         group.events.connect(lambda _event=None: call())
+
+
+def untick_clear() -> None:
+    """Untick the box that deletes what was seen: it was taken notice of."""
+    get_plugin_settings(_PLUGIN).disk.clear_now = False

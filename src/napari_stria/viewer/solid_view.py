@@ -101,6 +101,13 @@ class SolidView:
             self._before.append((layer, name, getattr(layer, name)))
             setattr(layer, name, value)
 
+    def plain_look(self, layer: Layer, name: str) -> Any:
+        """Return how a layer looks in 2D, also while it is changed for 3D."""
+        for known, changed, value in self._before:
+            if known is layer and changed == name:
+                return value
+        return getattr(layer, name)
+
     def _on_ndisplay(self, _event: Any = None) -> None:
         if self._viewer.dims.ndisplay == 3:
             self._make_room()

@@ -1,20 +1,46 @@
-"""The atlases that a source offers, as a Qt table."""
+"""Atlases, here and elsewhere, as a Qt table; in any order, and those that match."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QSortFilterProxyModel, Qt
+from qtpy.QtGui import QColor
 
-from napari_stria.io.atlas_catalog import AtlasEntry
+from napari_stria.session.atlas_row_texts import (
+    NAME,
+    RESOLUTION,
+    SIZE,
+    STAR,
+    VERSION,
+    WHERE,
+    cell_text,
+    cell_tip,
+    matches,
+    name_key,
+    sort_key,
+)
+from napari_stria.session.atlas_rows import AtlasRow
 
-_HEADERS = ("Atlas", "Version")
+TITLES = ("★", "Atlas", "Species", "µm", "Version", "Size", "Where")
+NAMES = ("Favourite", "Atlas", "Species", "Resolution", "Version", "Size", "Where")
+_TITLE_TIPS = {
+    STAR: "Favourites",
+    RESOLUTION: "Resolution: voxel size in µm (AP × DV × ML)",
+    VERSION: "Version; an arrow leads from the one on this machine to a newer one",
+    SIZE: "What it takes on this machine's disk",
+    WHERE: "Where it lies",
+}
+_NUMBERS = (RESOLUTION, SIZE)
+_GOLD = QColor(0xE0, 0xA0, 0x00)
+_GREY = QColor(0x80, 0x80, 0x80)
 _NO_INDEX = QModelIndex()
+ALL, FAVOURITES, HERE = range(3)
 
 
 class AtlasModel(QAbstractTableModel):
-    """Names and newest versions of atlases, one row each.
+    """One atlas a row: favourite, name, species, resolution, version, size and place.
 
     Parameters
     ----------
@@ -24,39 +50,151 @@ class AtlasModel(QAbstractTableModel):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._entries: tuple[AtlasEntry, ...] = ()
+        self._rows: tuple[AtlasRow, ...] = ()
 
-    def set_entries(self, entries: Sequence[AtlasEntry]) -> None:
-        """Show other atlases."""
-        self.beginResetModel()
-        self._entries = tuple(entries)
-        self.endResetModel()
+    def set_rows(self, rows: Sequence[AtlasRow]) -> None:
+        """Show other atlases; where the names stay the same, so does what is selected."""
+        before, self._rows = self._rows, self._rows
+        if [row.name for row in before] != [row.name for row in rows]:
+            self.beginResetModel()
+            self._rows = tuple(rows)
+            self.endResetModel()
+            return
+        self._rows = tuple(rows)
+        pairs = enumerate(zip(before, self._rows, strict=True))
+        changed = [at for at, (old, new) in pairs if old != new]
+        if changed:
+            # Once: views measure and sort at each.
+            self.dataChanged.emit(self.index(changed[0], STAR), self.index(changed[-1], WHERE))
 
-    def entry(self, row: int) -> AtlasEntry:
+    def row(self, at: int) -> AtlasRow:
         """Return the atlas of a row."""
-        return self._entries[row]
+        return self._rows[at]
+
+    def row_of(self, name: str) -> int:
+        """Return the row of an atlas, -1 if it has none."""
+        return next((at for at, row in enumerate(self._rows) if row.name == name), -1)
 
     def rowCount(self, parent: QModelIndex = _NO_INDEX) -> int:  # noqa: N802
         """Return how many atlases there are."""
-        return 0 if parent.isValid() else len(self._entries)
+        return 0 if parent.isValid() else len(self._rows)
 
     def columnCount(self, parent: QModelIndex = _NO_INDEX) -> int:  # noqa: N802
-        """Return 2."""
-        return 0 if parent.isValid() else len(_HEADERS)
+        """Return 7."""
+        return 0 if parent.isValid() else len(TITLES)
 
     def headerData(  # noqa: N802
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
         """Return the title of a column."""
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return _HEADERS[section]
+        if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(TITLES):
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return TITLES[section]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            tip = _TITLE_TIPS.get(section, NAMES[section])
+            return f"{tip}\nClick to sort; right click to choose columns"
         return None
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return the name or version of an atlas."""
+        """Return the text, tool tip, alignment or colour of a cell."""
         if not index.isValid():
             return None
-        entry = self._entries[index.row()]
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
-            return entry.name if index.column() == 0 else entry.version
+        row, column = self._rows[index.row()], index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return cell_text(row, column)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return cell_tip(row, column)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(column)
+        if column == STAR and role == Qt.ItemDataRole.ForegroundRole:
+            return _GOLD if row.favourite else _GREY
+        if column == STAR and role == Qt.ItemDataRole.AccessibleTextRole:
+            return "favourite" if row.favourite else "no favourite"
         return None
+
+
+def _alignment(column: int) -> Qt.AlignmentFlag | None:
+    if column == STAR:
+        return Qt.AlignmentFlag.AlignCenter
+    if column in _NUMBERS:
+        return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+    return None
+
+
+class AtlasOrder(QSortFilterProxyModel):
+    """Atlases that match a text, in the order of a column, the favourites first.
+
+    What is not known comes last in either direction.
+
+    Parameters
+    ----------
+    model : AtlasModel
+        What is sorted.
+    parent : QObject, optional
+        Owner.
+
+    Attributes
+    ----------
+    model : AtlasModel
+    favourites_first : bool
+    """
+
+    def __init__(self, model: AtlasModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self._words: tuple[str, ...] = ()
+        self._kind = ALL
+        self.favourites_first = True
+        self.setSourceModel(model)
+        self.setDynamicSortFilter(True)
+
+    def set_text(self, text: str) -> None:
+        """Show the atlases that have each word of a text in one of their cells."""
+        self._words = tuple(text.casefold().split())
+        self.invalidate()
+
+    def set_kind(self, kind: int) -> None:
+        """Show `ALL` atlases, the `FAVOURITES`, or those on this machine (`HERE`)."""
+        self._kind = kind
+        self.invalidate()
+
+    def set_favourites_first(self, first: bool) -> None:
+        """Show favourites above the others, whatever the order is, or do not."""
+        self.favourites_first = first
+        self.invalidate()
+
+    def row(self, index: QModelIndex) -> AtlasRow:
+        """Return the atlas of a row."""
+        return self.model.row(self.mapToSource(index).row())
+
+    def index_of(self, name: str) -> QModelIndex:
+        """Return the index of an atlas; an invalid one if it is not shown."""
+        at = self.model.row_of(name)
+        return QModelIndex() if at < 0 else self.mapFromSource(self.model.index(at, NAME))
+
+    def filterAcceptsRow(  # noqa: N802
+        self,
+        source_row: int,
+        source_parent: QModelIndex,  # noqa: ARG002
+    ) -> bool:
+        """Return whether a row is shown."""
+        row = self.model.row(source_row)
+        if self._kind == FAVOURITES and not row.favourite:
+            return False
+        if self._kind == HERE and row.here is None:
+            return False
+        return matches(row, self._words)
+
+    def lessThan(self, left: QModelIndex, right: QModelIndex) -> bool:  # noqa: N802
+        """Return whether a row comes before another one in ascending order."""
+        first, second = self.model.row(left.row()), self.model.row(right.row())
+        ascending = self.sortOrder() == Qt.SortOrder.AscendingOrder
+        if self.favourites_first and first.favourite != second.favourite:
+            return first.favourite == ascending
+        one, other = sort_key(first, left.column()), sort_key(second, right.column())
+        if (one is None) != (other is None):
+            return (other is None) == ascending
+        if one == other:
+            return (name_key(first) < name_key(second)) == ascending
+        return bool(one < other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,11 @@ from napari_stria.session.readout import PATH_SEPARATOR, region_path
 from napari_stria.widgets._qt import Signal
 
 POSITION_ROLE = int(Qt.ItemDataRole.UserRole) + 1
-ACRONYM, NAME = 0, 1
-_HEADERS = ("Region", "Name")
+ACRONYM, NAME, SURFACE = 0, 1, 2
+_HEADERS = ("Region", "Name", "3D")
+_SURFACE_TIP = "Tick a region to show its surface in 3D; its parts have surfaces of their own."
+_NO_SURFACE_TIP = "This atlas has no mesh of {}, so there is no surface to show."
+_NO_BOX = "–"
 _SWATCH_PX = 12
 _NO_INDEX = QModelIndex()
 
@@ -67,9 +71,10 @@ def swatch(rgb: tuple[int, int, int]) -> QIcon:
 class OntologyModel(QAbstractItemModel):
     """The regions in a tree; the internal id of an index is the region's pre-order position.
 
-    Column 0 has the acronym, the colour and the check box, column 1 the name. A check box is
-    never changed here: editing one emits `visibility_edited`, and whoever keeps the state answers
-    with `set_hidden`.
+    Column 0 has the acronym, the colour and the check box of the voxels, column 1 the name, column
+    2 the check box of the surface. A check box is never changed here: editing one emits
+    `visibility_edited` or `surface_edited`, and whoever keeps the state answers with `set_hidden`
+    or `set_surfaces`.
 
     Parameters
     ----------
@@ -78,6 +83,7 @@ class OntologyModel(QAbstractItemModel):
     """
 
     visibility_edited = Signal(int, bool)
+    surface_edited = Signal(int, bool)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -99,6 +105,8 @@ class OntologyModel(QAbstractItemModel):
         self._ontology = ontology
         n = 0 if ontology is None else len(ontology)
         self._states: _States = np.full(n, 2, dtype=np.int8)
+        self._surfaces: frozenset[int] = frozenset()
+        self._without: frozenset[int] = frozenset()
         # Children of position p at p; of the invisible root at -1, that is at the end.
         self._children: list[list[int]] = [[]]
         self._rows = [0] * n
@@ -121,6 +129,19 @@ class OntologyModel(QAbstractItemModel):
             siblings = changed[parents == parent]
             first, last = self.index_of(int(siblings[0])), self.index_of(int(siblings[-1]))
             self.dataChanged.emit(first, last, [int(_Role.CheckStateRole)])
+
+    @property
+    def surfaces(self) -> frozenset[int]:
+        """Positions of the regions whose surface is wanted."""
+        return self._surfaces
+
+    def set_surfaces(self, wanted: Iterable[int], missing: Iterable[int]) -> None:
+        """Show which regions' surfaces are wanted, and which are known not to exist."""
+        before = (self._surfaces, self._without)
+        self._surfaces, self._without = frozenset(wanted), frozenset(missing)
+        for position in (before[0] ^ self._surfaces) | (before[1] ^ self._without):
+            index = self.index_of(position, SURFACE)
+            self.dataChanged.emit(index, index)
 
     # -- where things are ------------------------------------------------------------------------
 
@@ -155,7 +176,7 @@ class OntologyModel(QAbstractItemModel):
         return len(self._children[self.position_of(parent)])
 
     def columnCount(self, parent: QModelIndex = _NO_INDEX) -> int:  # noqa: N802, ARG002
-        """Return 2."""
+        """Return 3."""
         return len(_HEADERS)
 
     # -- what they show ---------------------------------------------------------------------------
@@ -163,17 +184,21 @@ class OntologyModel(QAbstractItemModel):
     def headerData(  # noqa: N802
         self, section: int, orientation: Qt.Orientation, role: int = _Role.DisplayRole
     ) -> Any:
-        """Return the title of a column."""
-        if orientation == Qt.Orientation.Horizontal and role == _Role.DisplayRole:
+        """Return the title of a column, and what the check boxes of surfaces are for."""
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == _Role.DisplayRole:
             return _HEADERS[section]
-        return None
+        return _SURFACE_TIP if role == _Role.ToolTipRole and section == SURFACE else None
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
         """Return what can be done with an index."""
         flags = super().flags(index)
-        if index.isValid() and index.column() == ACRONYM:
-            flags |= Qt.ItemFlag.ItemIsUserCheckable
-        return flags
+        if not index.isValid() or index.column() == NAME:
+            return flags
+        if index.column() == SURFACE and self.position_of(index) in self._without:
+            return flags
+        return flags | Qt.ItemFlag.ItemIsUserCheckable
 
     def data(self, index: QModelIndex, role: int = _Role.DisplayRole) -> Any:
         """Return the text, colour, check state, tool tip or position of a region."""
@@ -183,6 +208,8 @@ class OntologyModel(QAbstractItemModel):
         if role == POSITION_ROLE:
             return position
         structure = self._ontology.at(position)
+        if index.column() == SURFACE:
+            return self._surface_data(structure, position, role)
         if role == _Role.DisplayRole:
             return structure.acronym if index.column() == ACRONYM else structure.name
         if role == _Role.ToolTipRole:
@@ -196,6 +223,17 @@ class OntologyModel(QAbstractItemModel):
             return _STATES[self._states[position]]
         return None
 
+    def _surface_data(self, structure: Structure, position: int, role: int) -> Any:
+        missing = position in self._without
+        if role == _Role.ToolTipRole:
+            return _NO_SURFACE_TIP.format(structure.acronym) if missing else _SURFACE_TIP
+        if role == _Role.DisplayRole and missing:
+            # A check box that cannot be ticked looks like one that can, in a dark theme.
+            return _NO_BOX
+        if role == _Role.CheckStateRole and not missing:
+            return _STATES[2 if position in self._surfaces else 0]
+        return None
+
     def _swatch(self, structure: Structure) -> QIcon:
         rgb = structure.rgb_triplet
         if rgb not in self._swatches:
@@ -205,9 +243,11 @@ class OntologyModel(QAbstractItemModel):
     def setData(  # noqa: N802
         self, index: QModelIndex, value: Any, role: int = _Role.EditRole
     ) -> bool:
-        """Ask for a region to be shown or hidden; nothing else can be edited."""
-        if role != _Role.CheckStateRole or not index.isValid() or index.column() != ACRONYM:
+        """Ask for a region or its surface to be shown or hidden; nothing else can be edited."""
+        if role != _Role.CheckStateRole or not index.isValid() or index.column() == NAME:
             return False
-        visible = Qt.CheckState(value) != Qt.CheckState.Unchecked
-        self.visibility_edited.emit(self.position_of(index), visible)
+        if not self.flags(index) & Qt.ItemFlag.ItemIsUserCheckable:
+            return False
+        edited = self.visibility_edited if index.column() == ACRONYM else self.surface_edited
+        edited.emit(self.position_of(index), Qt.CheckState(value) != Qt.CheckState.Unchecked)
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QMenu, QWidget
@@ -38,14 +38,21 @@ def region_menu(
     isolate: Callable[[tuple[int, ...]], None],
     show_all: Callable[[], None],
     copy_volumes: Callable[[tuple[int, ...]], None],
+    edit_surfaces: Callable[[tuple[int, ...], bool], None],
+    hide_surfaces: Callable[[], None],
+    surfaces: Collection[int] = (),
 ) -> QMenu:
-    """Return the menu of regions at pre-order positions; several are copied as lines."""
+    """Return the menu of regions at pre-order positions; several are copied as lines.
+
+    `surfaces` are the positions whose surface is wanted already.
+    """
     chosen = tuple(positions)
     menu = QMenu(parent)
 
-    def add(text: str, call: Callable[[], None]) -> None:
+    def add(text: str, call: Callable[[], None], *, possible: bool = True) -> None:
         action = menu.addAction(text)
         assert action is not None
+        action.setEnabled(possible)
         action.triggered.connect(lambda _checked=False: call())
 
     def add_copy(what: str) -> None:
@@ -55,6 +62,12 @@ def region_menu(
     add("Go to region", lambda: go_to(chosen[0]))
     add("Isolate", lambda: isolate(chosen))
     add("Show all", show_all)
+    menu.addSeparator()
+    parts = tuple(child for p in chosen for child in ontology.child_positions(p))
+    wanted = all(p in surfaces for p in chosen)
+    add("Hide surface" if wanted else "Show surface", lambda: edit_surfaces(chosen, not wanted))
+    add("Show surfaces of the parts", lambda: edit_surfaces(parts, True), possible=bool(parts))
+    add("Hide all surfaces", hide_surfaces, possible=bool(surfaces))
     menu.addSeparator()
     for what in ("acronym", "name", "id", "path"):
         add_copy(what)

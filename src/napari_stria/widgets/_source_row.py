@@ -17,6 +17,8 @@ from qtpy.QtWidgets import (
 
 from napari_stria.widgets._qt import Signal
 
+_TIP = "Choose a source, or type the URL or folder of one and press Enter"
+
 
 class SourceRow(QWidget):
     """An editable box of sources and a button for a folder.
@@ -44,7 +46,7 @@ class SourceRow(QWidget):
         policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         self.box.setSizeAdjustPolicy(policy)
         self.box.setMinimumContentsLength(8)
-        self.box.setToolTip("Choose a source, or type the URL or folder of one and press Enter")
+        self.box.setToolTip(_TIP)
         label = QLabel("&Source", self)
         label.setBuddy(self.box)
         self.folder = QPushButton("Folder…", self)
@@ -69,6 +71,14 @@ class SourceRow(QWidget):
         self.box.clear()
         for label, root in sources:
             self._add(label, root)
+        self._show_beginning()
+
+    def _show_beginning(self) -> None:
+        """Show the beginning of what is too long for the box, and all of it as a tool tip."""
+        edit = self.box.lineEdit()
+        if edit is not None:
+            edit.home(False)
+        self.box.setToolTip(f"{self.root()}\n{_TIP}" if self.root() else _TIP)
 
     def _add(self, label: str, root: str) -> None:
         self.box.addItem(label, root)
@@ -85,6 +95,7 @@ class SourceRow(QWidget):
         return self.box.currentText().strip()
 
     def _tell(self) -> None:
+        self._show_beginning()
         if root := self.root():
             self.chosen.emit(root)
 

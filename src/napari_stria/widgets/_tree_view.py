@@ -9,7 +9,8 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeView, QWidget
 from napari_stria.widgets._qt import Signal
 from napari_stria.widgets._shades import FramedChecks, shade
 
-_FIRST_COLUMN_SHARE = 0.75
+_FIRST_COLUMN_SHARE = 0.65
+_LAST_COLUMN_PX = 30
 
 
 class TreeView(QTreeView):
@@ -42,6 +43,7 @@ class TreeView(QTreeView):
         self.setUniformRowHeights(True)
         shade(self)
         self.setItemDelegateForColumn(0, FramedChecks(self))
+        self.setItemDelegateForColumn(2, FramedChecks(self))
         self.setAllColumnsShowFocus(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -56,12 +58,15 @@ class TreeView(QTreeView):
         self.expanded.connect(self.widen_first_column)
 
     def setModel(self, model: QAbstractItemModel | None) -> None:  # noqa: N802
-        """Show a model of two columns, of which the last one takes what room is left."""
+        """Show a model of three columns: the middle one takes the room that the others leave."""
         super().setModel(model)
         header = self.header()
         if header is not None and header.count() > 1:
             header.setStretchLastSection(False)
             header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+            header.setMinimumSectionSize(_LAST_COLUMN_PX)
+            header.setSectionResizeMode(2, QHeaderView.ResizeMode.Fixed)
+            header.resizeSection(2, _LAST_COLUMN_PX)
 
     def widen_first_column(self) -> None:
         """Make room, soon, for the first column's texts that are in sight."""

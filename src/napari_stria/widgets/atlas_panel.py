@@ -9,10 +9,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from napari_stria.core.atlas import Atlas
-from napari_stria.io.atlas_catalog import AtlasEntry
+from napari_stria.errors import NetworkError
+from napari_stria.session.atlas_library import AtlasLibrary
 from napari_stria.session.atlas_session import AtlasSession, TableProgress, sentence_of
 from napari_stria.session.readout import Readout, union_volumes
-from napari_stria.session.tasks import Tasks
+from napari_stria.session.remembered import Remembered
 from napari_stria.widgets._links import SessionLinks
 from napari_stria.widgets._qt import Signal
 from napari_stria.widgets._readout_text import table_text, volume_fields
@@ -31,16 +32,16 @@ class AtlasPanel(QWidget):
     ----------
     session : AtlasSession
         What is shown and changed.
-    tasks : Tasks
+    library : AtlasLibrary
         Lists atlases in the background.
     sources : sequence of (str, str)
         Label and root of each place that offers atlases; the first one is listed when the panel
         is first seen without an atlas.
     open_atlas : callable
         Called as ``open_atlas(name, root=..., version=...)`` in another thread; the version is
-        None for the newest.
-    fetch_atlas_list : callable
-        Returns the atlases of a root; called in another thread.
+        None for the newest. For an atlas that was kept, with all that it was opened with.
+    remembered : Remembered, optional
+        Keeps the columns and the order of the list.
     parent : QWidget, optional
         Owner.
 
@@ -55,23 +56,24 @@ class AtlasPanel(QWidget):
     def __init__(
         self,
         session: AtlasSession,
-        tasks: Tasks,
+        library: AtlasLibrary,
         *,
         sources: Sequence[tuple[str, str]],
         open_atlas: Callable[..., Atlas],
-        fetch_atlas_list: Callable[[str], list[AtlasEntry]],
+        remembered: Remembered | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._session, self._tasks = session, tasks
-        self._open_atlas, self._fetch_atlas_list = open_atlas, fetch_atlas_list
-        self._listing = 0  # which request for a list is the newest
+        self._session, self._library = session, library
+        self._open_atlas, self._remembered = open_atlas, remembered
+        self._asked = ("", "")  # name and version of the atlas that was asked for last
         self._due_root: str | None = None  # whose list was asked for while an atlas was opening
         self._retry: Callable[[], None] = session.retry
         self._links = SessionLinks(self)
         self._build(sources)
         self._connect_widgets()
         self._connect_session()
+        self._connect_library()
         self._show_session()
 
     # -- building --------------------------------------------------------------------------------
@@ -87,7 +89,7 @@ class AtlasPanel(QWidget):
         self.splitter.setStretchFactor(1, 0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
-        layout.addWidget(self.atlases)
+        layout.addWidget(self.atlases, 2)  # folded, it takes one line all the same
         layout.addWidget(self.splitter, 1)
         self.readout.hide()
 
@@ -97,6 +99,9 @@ class AtlasPanel(QWidget):
         self.atlases.open_requested.connect(self._open)
         self.atlases.cancel_requested.connect(self._cancel)
         self.atlases.retry_requested.connect(self._try_again)
+        self.atlases.favourite_edited.connect(self._library.favourites.set)
+        self.atlases.details_requested.connect(self._library.choose)
+        self.atlases.unfolded.connect(self._on_unfolded)
         self.tree.selected.connect(session.select)
         self.tree.visibility_edited.connect(session.set_visible)
         self.tree.isolate.connect(session.isolate)
@@ -118,6 +123,17 @@ class AtlasPanel(QWidget):
         links.connect(session.table_changed, self._on_table)
         links.connect(session.message, self._on_message)
 
+    def _connect_library(self) -> None:
+        library, links = self._library, self._links
+        links.connect(library.rows_changed, self._on_rows)
+        links.connect(library.listing_changed, self._show_busy)
+        links.connect(library.listing_failed, self._on_list_failed)
+        links.connect(library.problem, self._on_problem)
+        links.connect(library.chosen.changed, self._on_chosen)
+        if self._remembered is not None:
+            self.atlases.state_changed.connect(self._remembered.save)
+            self._remembered.load(links.guarded(self.atlases.restore))
+
     def _show_session(self) -> None:
         """Show an atlas that the session had open before."""
         session = self._session
@@ -135,6 +151,7 @@ class AtlasPanel(QWidget):
         self._on_visibility()
         self._on_selection(self._session.selected)
         self.atlases.set_open_atlas(atlas.name)
+        self._retry = self._session.retry  # and not to open what is open
         self.readout.show()
         self.atlases.show_message("")
 
@@ -144,12 +161,15 @@ class AtlasPanel(QWidget):
         self.readout.hide()
 
     def _on_opening(self, name: str | None) -> None:
-        self.atlases.set_busy(None if name is None else f"Opening {name}…")
+        self._show_busy()
         if name is None and self._session.atlas is None and self._due_root is not None:
             self._list(self._due_root)
 
     def _on_opening_failed(self, error: Exception) -> None:
-        self.atlases.show_message(sentence_of(error), error=True)
+        text = sentence_of(error)
+        if isinstance(error, NetworkError):
+            text += self._library.other_copy_text(*self._asked)
+        self.atlases.show_message(text, error=True)
 
     def _on_selection(self, positions: tuple[int, ...]) -> None:
         self.tree.set_selected(positions)
@@ -170,49 +190,67 @@ class AtlasPanel(QWidget):
         self._retry = self._session.retry
         self.atlases.show_message(text, error=True)
 
+    # -- what the library tells -----------------------------------------------------------------
+
+    def _show_busy(self) -> None:
+        """Say what is under way: an atlas on its way rather than a list."""
+        opening = self._session.opening
+        if opening is not None:
+            self.atlases.set_busy(f"Opening {opening}…")
+        elif self._library.listing and self.atlases.is_unfolded:
+            # What is on this machine can be opened meanwhile.
+            self.atlases.set_busy(f"Listing {self.atlases.source.label()}…", blocks=False)
+        else:
+            self.atlases.set_busy(None)
+
+    def _on_unfolded(self, unfolded: bool) -> None:
+        self._show_busy()
+        if unfolded and self._due_root is not None and self._session.opening is None:
+            self._list(self._due_root)  # it was put off while an atlas was opened, or unseen
+        elif unfolded and self._library.rows:
+            self._library.refresh()  # something may have been kept or deleted since
+
+    def _on_rows(self) -> None:
+        self.atlases.set_rows(self._library.rows)
+
+    def _on_list_failed(self, error: Exception) -> None:
+        self.atlases.set_unreadable(True)
+        if self._session.opening is not None or not self.atlases.is_unfolded:
+            self._due_root = self.atlases.source.root()
+            return
+        self._retry = self._links.guarded(self._list, self.atlases.source.root())
+        here = " What this machine has or has seen is listed." if self._library.rows else ""
+        self.atlases.show_message(sentence_of(error) + here, error=True)
+
+    def _on_problem(self, text: str) -> None:
+        self.atlases.show_message(text)
+
+    def _on_chosen(self) -> None:
+        self.atlases.set_known(self._library.chosen.now)
+
     # -- what the user asks for -----------------------------------------------------------------
 
     def _list(self, root: str) -> None:
-        self._listing += 1
         # An atlas that is on its way takes the list's place; should it not come, the list is due.
         self._due_root = root if self._session.opening is not None else None
-        if self._due_root is not None:
-            return
-        self.atlases.show_message("")
-        self.atlases.set_busy(f"Listing {self.atlases.source.label()}…")
-        self._tasks.run(
-            partial(self._fetch_atlas_list, root),
-            self._links.guarded(self._listed, self._listing),
-            self._links.guarded(self._list_failed, self._listing, root),
-        )
-
-    def _listed(self, listing: int, entries: list[AtlasEntry]) -> None:
-        if listing == self._listing:
-            self._list_ended()
-            self.atlases.set_entries(entries)
-
-    def _list_failed(self, listing: int, root: str, error: Exception) -> None:
-        if listing != self._listing:
-            return
-        self._list_ended()
-        if self._session.atlas is None and self._session.opening is None:
-            self._retry = self._links.guarded(self._list, root)
-            self.atlases.show_message(sentence_of(error), error=True)
-
-    def _list_ended(self) -> None:
-        if self._session.opening is None:
-            self.atlases.set_busy(None)
+        if self._due_root is None:
+            self.atlases.show_message("")
+            self.atlases.set_unreadable(False)
+            self._library.list_root(root)
 
     def _open(self, name: str, root: str, version: str) -> None:
-        self._listing += 1
+        kept = dict(self._library.kept_with(name, root, version))
         opener = partial(self._open_atlas, name, root=root, version=version or None)
+        if kept:
+            opener = partial(self._open_atlas, kept.pop("name_or_uri", name), **kept)
+        self._asked = name, version
         self._retry = self._links.guarded(self._open, name, root, version)
         self.atlases.show_message("")
         self._session.open(opener, name)
 
     def _cancel(self) -> None:
         """Drop the list or the atlas that is under way."""
-        self._listing += 1
+        self._library.cancel()
         self._session.cancel_opening()
 
     def _try_again(self) -> None:

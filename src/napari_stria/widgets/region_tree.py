@@ -11,11 +11,12 @@ from qtpy.QtGui import QGuiApplication, QKeySequence
 from qtpy.QtWidgets import QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from napari_stria.core.ontology import Ontology
-from napari_stria.widgets._ontology_model import ACRONYM, NAME, OntologyModel
+from napari_stria.widgets._ontology_model import ACRONYM, SURFACE, OntologyModel
 from napari_stria.widgets._qt import QShortcut, Signal
 from napari_stria.widgets._region_filter import RegionFilter
 from napari_stria.widgets._region_menu import region_menu
 from napari_stria.widgets._search_field import SearchField
+from napari_stria.widgets._surface_note import SurfaceNote
 from napari_stria.widgets._tree_view import TreeView
 
 _FIRST_COLUMN_PX = 130
@@ -43,6 +44,10 @@ class RegionTree(QWidget):
         The user asked for a region to be shown or hidden.
     go_to, isolate, show_all, copy_volumes : Signal
         Asked for in the context menu; Enter asks for `go_to` as well.
+    surfaces_edited : Signal
+        The user asked for surfaces of regions to be shown or hidden.
+    hide_surfaces : Signal
+        No surface is wanted any more.
     """
 
     selected = Signal(tuple)
@@ -51,6 +56,8 @@ class RegionTree(QWidget):
     isolate = Signal(tuple)
     show_all = Signal()
     copy_volumes = Signal(tuple)
+    surfaces_edited = Signal(tuple, bool)
+    hide_surfaces = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -69,8 +76,10 @@ class RegionTree(QWidget):
         self.search = SearchField("Search regions: name, acronym, RSP*", self)
         self.search.setAccessibleName("Search regions")
         self.count = QLabel(self)
+        self.surface_note = SurfaceNote(self)
         self.view = TreeView(self)
         self.view.setModel(self.filter)
+        self.set_surface_column(False)
         self.view.setAccessibleName("Regions")
         self.view.setColumnWidth(ACRONYM, _FIRST_COLUMN_PX)
         self.note = QLabel(self)
@@ -85,6 +94,7 @@ class RegionTree(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.search)
         layout.addLayout(self._pages, 1)
+        layout.addWidget(self.surface_note)
         layout.addWidget(self.count)
         self.setMinimumHeight(150)
 
@@ -95,6 +105,7 @@ class RegionTree(QWidget):
         self.model.visibility_edited.connect(
             lambda position, visible: self.visibility_edited.emit((position,), visible)
         )
+        self.model.surface_edited.connect(lambda p, on: self.surfaces_edited.emit((p,), on))
         self._selection().selectionChanged.connect(self._user_selected)
         self.view.toggled.connect(self._toggle)
         self.view.entered_row.connect(self._enter_row)
@@ -127,6 +138,10 @@ class RegionTree(QWidget):
         """Show which regions are hidden; an (N,) mask of the regions' own voxels."""
         self.model.set_hidden(hidden)
 
+    def set_surface_column(self, shown: bool) -> None:
+        """Show or leave out the check boxes of surfaces; `model` takes what they show."""
+        self.view.setColumnHidden(SURFACE, not shown)
+
     def set_selected(self, positions: Iterable[int]) -> None:
         """Show a selection and scroll to it; a search that hides it is cleared."""
         wanted = tuple(positions)
@@ -144,7 +159,7 @@ class RegionTree(QWidget):
         for position in self._selected:
             if self.filter.shows(position):
                 first = self.filter.index_of(position, ACRONYM)
-                rows.select(first, self.filter.index_of(position, NAME))
+                rows.select(first, self.filter.index_of(position, SURFACE))
         self._quiet = True
         self._selection().select(rows, _Flag.ClearAndSelect)
         self._quiet = False
@@ -276,6 +291,9 @@ class RegionTree(QWidget):
             isolate=self.isolate.emit,
             show_all=self.show_all.emit,
             copy_volumes=self.copy_volumes.emit,
+            edit_surfaces=self.surfaces_edited.emit,
+            hide_surfaces=self.hide_surfaces.emit,
+            surfaces=self.model.surfaces,
         )
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(place)
