@@ -204,6 +204,53 @@ def test_outlines_follow_the_slider_and_end_in_3d(
     assert OUTLINES in viewer.layers
 
 
+def test_an_eye_in_2d_is_for_the_outline(
+    viewer: Any, controller: AtlasController, shown: Any, surfaces: Callable[..., None]
+) -> None:
+    surfaces("TH", "CP")
+    layer = viewer.layers["TH surface"]
+    both = len(viewer.layers[OUTLINES].data)
+    layer.visible = True
+    assert not layer.visible
+    assert 0 < len(viewer.layers[OUTLINES].data) < both
+    viewer.dims.ndisplay = 3
+    assert not layer.visible
+    viewer.dims.ndisplay = 2
+    layer.visible = True
+    assert len(viewer.layers[OUTLINES].data) == both
+    viewer.dims.ndisplay = 3
+    assert layer.visible
+
+
+def test_surfaces_follow_the_palette(
+    viewer: Any, controller: AtlasController, shown: Any, surfaces: Callable[..., None]
+) -> None:
+    surfaces("TH")
+    shown.set_palette("tab20")
+    color = shown.region_colors()[_position(shown, "TH")]
+    layer = viewer.layers["TH surface"]
+    drawn = layer.colormap.map(1.0)[..., :3].reshape(3)
+    np.testing.assert_allclose(drawn, color, atol=1e-6)
+    np.testing.assert_allclose(viewer.layers[OUTLINES].edge_color[0, :3], color, atol=1e-6)
+    shown.set_palette("atlas")
+    rgb = np.array(shown.atlas.ontology["TH"].rgb_triplet) / 255
+    drawn = layer.colormap.map(1.0)[..., :3].reshape(3)
+    np.testing.assert_allclose(drawn, rgb, atol=1e-6)
+
+
+def test_volumes_that_are_wanted_beside_surfaces_stay(
+    viewer: Any, shown: Any, surfaces: Callable[..., None]
+) -> None:
+    surfaces("TH")
+    regions = next(ly for ly in viewer.layers if ly.name.endswith("regions"))
+    viewer.dims.ndisplay = 3
+    assert not regions.visible
+    regions.visible = True
+    for ndisplay in (2, 3):
+        viewer.dims.ndisplay = ndisplay
+        assert regions.visible
+
+
 def test_the_layers_are_the_users(
     viewer: Any, controller: AtlasController, shown: Any, surfaces: Callable[..., None]
 ) -> None:

@@ -168,6 +168,25 @@ def test_visibility_goes_round(bench: Bench, panel: AtlasPanel) -> None:
     assert not bench.session.hidden.any()
 
 
+def test_swatches_follow_the_palette(bench: Bench, panel: AtlasPanel) -> None:
+    open_by_hand(panel)
+
+    def swatch() -> list[int]:
+        index = panel.tree.model.index_of(RSP)
+        icon = panel.tree.model.data(index, Qt.ItemDataRole.DecorationRole)
+        image = icon.pixmap(16).toImage()
+        color = image.pixelColor(image.rect().center())
+        return [color.red(), color.green(), color.blue()]
+
+    before = swatch()
+    bench.session.set_palette("tab20")
+    wanted = [round(255 * float(v)) for v in bench.session.region_colors()[RSP]]
+    assert swatch() == pytest.approx(wanted, abs=4)  # icons are scaled
+    assert swatch() != pytest.approx(before, abs=20)
+    bench.session.set_palette("atlas")
+    assert swatch() == before
+
+
 def test_go_to_is_passed_on(panel: AtlasPanel) -> None:
     asked: list[int] = []
     panel.go_to.connect(asked.append)

@@ -15,7 +15,7 @@ from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
 from napari_stria.io.streaming import ProgressivePyramid
 from napari_stria.session.atlas_streams import AtlasStreams
-from napari_stria.session.colors import PALETTES, Palette, resolve_color_table
+from napari_stria.session.colors import PALETTES, Palette, region_rgb, resolve_color_table
 from napari_stria.session.point_reading import Point, PointReading
 from napari_stria.session.readout import Readout, resolve_readout
 from napari_stria.session.region_counting import RegionCounting, TableProgress
@@ -242,6 +242,11 @@ palette_changed, colors_changed, readout_changed, table_changed, chunks_changed,
         """Return the present colours of the display indices, (N + 2, 4)."""
         assert self.atlas is not None
         return resolve_color_table(self.atlas.ontology, self.selected, self.hidden, self.palette)
+
+    def region_colors(self) -> npt.NDArray[np.float32]:
+        """Return the palette's colours of the regions in pre-order, (N, 3)."""
+        assert self.atlas is not None
+        return region_rgb(self.atlas.ontology, self.palette)
 
     def _emit_colors(self) -> None:
         if self.atlas is not None:

@@ -44,7 +44,7 @@ def resolve_color_table(
     """
     n = len(ontology)
     table = np.zeros((n + 2, 4), dtype=np.float32)
-    table[1 : n + 1, :3] = _rgb(ontology, palette)
+    table[1 : n + 1, :3] = region_rgb(ontology, palette)
     table[n + 1, :3] = np.array(UNLISTED_RGB, dtype=np.float32) / 255
     chosen = np.zeros(n, dtype=bool)
     for position in selected:
@@ -55,7 +55,8 @@ def resolve_color_table(
     return table
 
 
-def _rgb(ontology: Ontology, palette: Palette) -> npt.NDArray[np.float32]:
+def region_rgb(ontology: Ontology, palette: Palette) -> npt.NDArray[np.float32]:
+    """Return the regions' colours in pre-order, (N, 3) float32 from 0 to 1."""
     if palette == "atlas":
         return ontology.rgb.astype(np.float32) / np.float32(255)
     colors = cyclic_table(palette)

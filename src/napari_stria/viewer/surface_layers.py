@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 from napari.layers import Surface as SurfaceLayer
 from napari.utils.colormaps import Colormap
+from psygnal import Signal
 
 from napari_stria.core.space import AXIS_LABELS
 from napari_stria.viewer.layers import pyramid_of
@@ -53,7 +54,14 @@ class SurfaceLayers:
         Whose atlas they are of.
     session : SurfaceSession
         What they show.
+
+    Attributes
+    ----------
+    seen_changed : Signal
+        The user sees another surface, or one less, or in other colours.
     """
+
+    seen_changed = Signal()
 
     def __init__(
         self, viewer: napari.Viewer, atlas_session: AtlasSession, session: SurfaceSession
@@ -62,9 +70,12 @@ class SurfaceLayers:
         self._atlas_session = atlas_session
         self._session = session
         self._removing = False
+        self._setting = False  # we change what is visible, and not the user
         self._seen: WeakKeyDictionary[Layer, bool] = WeakKeyDictionary()
         self._set_aside: list[Layer] = []
+        self._beside: WeakSet[Layer] = WeakSet()  # volumes that the user wants with surfaces
         session.arrived.connect(self._add)
+        atlas_session.palette_changed.connect(self._recolor)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
@@ -76,6 +87,7 @@ class SurfaceLayers:
         self._take_out(self.layers())
         self._put_back()
         self._session.arrived.disconnect(self._add, missing_ok=True)
+        self._atlas_session.palette_changed.disconnect(self._recolor, missing_ok=True)
         viewer.layers.events.removed.disconnect(self._on_removed)
         viewer.layers.events.inserted.disconnect(self._on_inserted)
         viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
@@ -107,7 +119,23 @@ class SurfaceLayers:
         """Show a surface, or its outline in 2D, or hide it."""
         self._seen[layer] = seen
         if self._solid:
-            layer.visible = seen
+            self._set_visible(layer, seen)
+        self.seen_changed.emit()
+
+    def _set_visible(self, layer: Layer, visible: bool) -> None:
+        self._setting = True
+        try:
+            layer.visible = visible
+        finally:
+            self._setting = False
+
+    def _on_visible(self, event: Any) -> None:
+        """In 2D, where the layer rests, take a click on its eye for its outline."""
+        layer = event.source
+        if self._setting or self._solid:
+            return
+        self._set_visible(layer, False)
+        self.set_seen(layer, not self._seen.get(layer, True))
 
     def is_set_aside(self, layer: Layer) -> bool:
         """Tell whether a layer is only out of sight for as long as surfaces are in 3D."""
@@ -119,17 +147,18 @@ class SurfaceLayers:
         with self._viewer.layers.batched_update() if batched else nullcontext():
             for layer in ours:
                 if solid:
-                    layer.visible = self._seen.get(layer, True)
+                    self._set_visible(layer, self._seen.get(layer, True))
                 else:
                     self._seen[layer] = bool(layer.visible)
-                    layer.visible = False
+                    self._set_visible(layer, False)
             self._make_room() if solid and self._session.shown else self._put_back()
         self._session.set_solid(solid)
 
     def _make_room(self) -> None:
         """Take volumes of the atlas out of sight: surfaces lie within them."""
         for layer in self._viewer.layers:
-            if pyramid_of(layer) is not None and layer.visible and layer not in self._set_aside:
+            is_volume = pyramid_of(layer) is not None and layer not in self._beside
+            if is_volume and layer.visible and layer not in self._set_aside:
                 self._set_aside.append(layer)
                 layer.visible = False
 
@@ -137,6 +166,8 @@ class SurfaceLayers:
         aside, self._set_aside = self._set_aside, []
         for layer in aside:
             if layer in self._viewer.layers:
+                if layer.visible:
+                    self._beside.add(layer)  # the user switched it on again beside the surfaces
                 layer.visible = True
 
     # -- adding and removing ---------------------------------------------------------------
@@ -153,7 +184,7 @@ class SurfaceLayers:
             (surface.mesh.vertices_um / _scale(atlas), surface.mesh.faces),
             visible=solid,
             opacity=_opacity(share),
-            **_look(surface, atlas),
+            **_look(surface, atlas, self._colormap_of(surface.position)),
         )
         self._seen[layer] = True
         # The outer ones are drawn last, so that those within them are seen through them.
@@ -163,6 +194,20 @@ class SurfaceLayers:
             layers.selection = before
         if solid and not self._set_aside and len(self._session.shown) == 1:
             self._make_room()
+
+    def _colormap_of(self, position: int) -> Colormap:
+        """Return napari's way of one colour: all values are 1, all values are this colour."""
+        color = [*(float(v) for v in self._atlas_session.region_colors()[position]), 1.0]
+        return Colormap([color, color], name="region colour")
+
+    def _recolor(self, _palette: str) -> None:
+        if self._atlas_session.atlas is None:
+            return
+        for layer in self.layers():
+            position = surface_of(layer)
+            assert position is not None
+            layer.colormap = self._colormap_of(position)
+        self.seen_changed.emit()
 
     def drop(self, positions: Collection[int]) -> None:
         """Take the layers of regions out, by pre-order position."""
@@ -188,8 +233,10 @@ class SurfaceLayers:
             self._session.hide([position])
 
     def _on_inserted(self, event: Any) -> None:
-        """Keep surfaces above a section's picture: what is drawn before shows through them."""
+        """Follow a surface's eye; keep surfaces above a section's picture, which shows through."""
         layers, layer = self._viewer.layers, event.value
+        if surface_of(layer) is not None:
+            layer.events.visible.connect(self._on_visible)
         ours = self.layers()
         if ours and "image_id" in layer.metadata.get("stria", {}):
             lowest = layers.index(ours[0])
@@ -218,10 +265,9 @@ def _opacity(share: float) -> float:
     return _BIG_OPACITY if share > _BIG else _SMALL_OPACITY
 
 
-def _look(surface: Surface, atlas: Atlas) -> dict[str, Any]:
+def _look(surface: Surface, atlas: Atlas, colormap: Colormap) -> dict[str, Any]:
     """Return what a surface's layer is called, where it lies and what it looks like."""
     region = atlas.ontology.at(surface.position)
-    color = [*(value / 255 for value in region.rgb_triplet), 1.0]
     about = {
         "surface": region.id,
         "surface_position": surface.position,
@@ -232,8 +278,7 @@ def _look(surface: Surface, atlas: Atlas) -> dict[str, Any]:
     }
     return {
         "name": f"{region.acronym} surface",
-        # napari colours surfaces by value: all values are 1, all values are this colour.
-        "colormap": Colormap([color, color], name=f"{region.acronym} colour"),
+        "colormap": colormap,
         "contrast_limits": (0.0, 1.0),
         "shading": "smooth",
         "blending": "translucent",

@@ -52,6 +52,7 @@ class SurfaceOutlines:
         self._visible = True
         session.arrived.connect(self._on_arrived)
         session.changed.connect(self._on_changed)
+        layers.seen_changed.connect(self.update)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         viewer.dims.events.order.connect(self.update)
@@ -62,6 +63,7 @@ class SurfaceOutlines:
         """Take the layer out and stop following the viewer."""
         self._session.arrived.disconnect(self._on_arrived, missing_ok=True)
         self._session.changed.disconnect(self._on_changed, missing_ok=True)
+        self._layers.seen_changed.disconnect(self.update, missing_ok=True)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         dims = self._viewer.dims.events
         dims.ndisplay.disconnect(self._on_ndisplay)
@@ -108,11 +110,11 @@ class SurfaceOutlines:
             return
         (axis,) = dims.not_displayed
         parts, colors = [], []
+        rgb = self._atlas_session.region_colors()
         for _, surface in self._layers.seen():
             at_um = float(dims.point[axis])
             parts.append(plane_outline(surface.blocks.near_plane(axis, at_um), axis, at_um))
-            rgb = atlas.ontology.at(surface.position).rgb_triplet
-            colors.append(np.tile([*(v / 255 for v in rgb), 1.0], (len(parts[-1]), 1)))
+            colors.append(np.tile([*rgb[surface.position], 1.0], (len(parts[-1]), 1)))
         lines = np.concatenate(parts) if parts else np.zeros((0, 2, 3))
         self._draw(lines, np.concatenate(colors) if colors else np.zeros((0, 4)))
 

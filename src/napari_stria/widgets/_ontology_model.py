@@ -107,6 +107,7 @@ class OntologyModel(QAbstractItemModel):
         self._states: _States = np.full(n, 2, dtype=np.int8)
         self._surfaces: frozenset[int] = frozenset()
         self._without: frozenset[int] = frozenset()
+        self._colors: npt.NDArray[np.float32] | None = None
         # Children of position p at p; of the invisible root at -1, that is at the end.
         self._children: list[list[int]] = [[]]
         self._rows = [0] * n
@@ -115,6 +116,13 @@ class OntologyModel(QAbstractItemModel):
         for children in self._children:
             for row, position in enumerate(children):
                 self._rows[position] = row
+
+    def set_colors(self, rgb: npt.NDArray[np.float32]) -> None:
+        """Show regions in these colours, (N, 3) from 0 to 1, and no more in the ontology's.
+
+        Nothing is emitted: no other cell changes, and views need only be painted again.
+        """
+        self._colors = rgb
 
     def set_hidden(self, hidden: npt.NDArray[np.bool_]) -> None:
         """Show which regions are hidden; see `check_states`. The array is not kept."""
@@ -218,7 +226,7 @@ class OntologyModel(QAbstractItemModel):
         if index.column() != ACRONYM:
             return None
         if role == _Role.DecorationRole:
-            return self._swatch(structure)
+            return self._swatch(structure, position)
         if role == _Role.CheckStateRole:
             return _STATES[self._states[position]]
         return None
@@ -234,8 +242,11 @@ class OntologyModel(QAbstractItemModel):
             return _STATES[2 if position in self._surfaces else 0]
         return None
 
-    def _swatch(self, structure: Structure) -> QIcon:
+    def _swatch(self, structure: Structure, position: int) -> QIcon:
         rgb = structure.rgb_triplet
+        if self._colors is not None:
+            r, g, b = (round(255 * float(value)) for value in self._colors[position])
+            rgb = r, g, b
         if rgb not in self._swatches:
             self._swatches[rgb] = swatch(rgb)
         return self._swatches[rgb]

@@ -119,6 +119,7 @@ class AtlasPanel(QWidget):
         links.connect(session.opening_failed, self._on_opening_failed)
         links.connect(session.selection_changed, self._on_selection)
         links.connect(session.visibility_changed, self._on_visibility)
+        links.connect(session.palette_changed, self._on_palette)
         links.connect(session.readout_changed, self._on_readout)
         links.connect(session.table_changed, self._on_table)
         links.connect(session.message, self._on_message)
@@ -147,6 +148,7 @@ class AtlasPanel(QWidget):
 
     def _on_opened(self, atlas: Atlas) -> None:
         self.tree.set_ontology(atlas.ontology)
+        self._on_palette(self._session.palette)
         # Somebody who was told of the atlas before us may have selected or hidden already.
         self._on_visibility()
         self._on_selection(self._session.selected)
@@ -173,6 +175,10 @@ class AtlasPanel(QWidget):
 
     def _on_selection(self, positions: tuple[int, ...]) -> None:
         self.tree.set_selected(positions)
+
+    def _on_palette(self, _palette: str) -> None:
+        if self._session.atlas is not None:
+            self.tree.set_colors(self._session.region_colors())
 
     def _on_visibility(self) -> None:
         self.tree.set_hidden(self._session.hidden)

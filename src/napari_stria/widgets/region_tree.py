@@ -138,6 +138,13 @@ class RegionTree(QWidget):
         """Show which regions are hidden; an (N,) mask of the regions' own voxels."""
         self.model.set_hidden(hidden)
 
+    def set_colors(self, rgb: npt.NDArray[np.float32]) -> None:
+        """Show regions in these colours, (N, 3) from 0 to 1."""
+        self.model.set_colors(rgb)
+        viewport = self.view.viewport()
+        assert viewport is not None
+        viewport.update()
+
     def set_surface_column(self, shown: bool) -> None:
         """Show or leave out the check boxes of surfaces; `model` takes what they show."""
         self.view.setColumnHidden(SURFACE, not shown)
