@@ -16,7 +16,7 @@ from napari_stria.demo.server import DemoServer
 from napari_stria.session.atlas_session import AtlasSession
 from napari_stria.viewer.controller import AtlasController, controller_of
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="session")
