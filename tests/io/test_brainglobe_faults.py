@@ -149,7 +149,9 @@ def test_a_server_that_forbids(server: DemoServer) -> None:
 
 def test_a_server_that_fails_once(server: DemoServer) -> None:
     server.faults.status_for = lambda path, nth: 500 if nth == 1 else None
-    atlas = open_atlas(NAME, root=server.url, storage_options=QUICK)
+    # A slow machine must not time out here: that would use up an attempt.
+    patient = {**QUICK, "read_timeout_s": 15.0}
+    atlas = open_atlas(NAME, root=server.url, storage_options=patient)
     assert region_table(atlas).loc[997, "voxels"] > 0
 
 
