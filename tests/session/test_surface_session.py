@@ -144,12 +144,6 @@ def test_with_turns_one_is_shown_a_turn(pool: ChunkPool) -> None:
     assert not turns
 
 
-def test_the_parts_are_the_children(bench: Bench) -> None:
-    bench.surfaces.show_parts(0)
-    assert bench.surfaces.wanted == set(range(1, N - 1))
-    assert bench.surfaces.pending == 0
-
-
 def test_what_was_shown_is_not_read_again(bench: Bench) -> None:
     bench.surfaces.show([5])
     bench.surfaces.hide([5])

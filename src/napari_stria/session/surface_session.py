@@ -163,11 +163,6 @@ class SurfaceSession:
         self._show_ready()
         self._feed()
 
-    def show_parts(self, position: int) -> None:
-        """Ask for the surfaces of a region's children."""
-        if self._atlas is not None:
-            self.show(self._atlas.ontology.child_positions(position))
-
     def hide(self, positions: Iterable[int]) -> None:
         """Want surfaces no more; what is on its way is dropped."""
         unwanted, gone = set(positions), []

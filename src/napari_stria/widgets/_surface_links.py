@@ -44,7 +44,7 @@ class SurfaceLinks(QObject):
         tree.surface_note.accepted.connect(self._accept)
         links = self._links = SessionLinks(self)
         links.connect(surfaces.changed, self.show)
-        links.connect(surfaces.solid_changed, self._on_solid)
+        links.connect(surfaces.solid_changed, self.show)
         links.connect(surfaces.message, self._on_message)
         self.show()
 
@@ -59,9 +59,6 @@ class SurfaceLinks(QObject):
             self._tree.surface_note.say("Outlines here, surfaces in 3D.", "Show in 3D")
         else:
             self._tree.surface_note.say("")
-
-    def _on_solid(self, _solid: bool) -> None:
-        self.show()
 
     def _edit(self, positions: tuple[int, ...], wanted: bool) -> None:
         if wanted:
