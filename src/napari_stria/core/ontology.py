@@ -30,6 +30,8 @@ class Ontology(Collection[Structure]):
         One row a region, in any order; siblings keep the order of their rows. A row whose parent
         is not among them becomes a further root. Rows with id 0 are left out, because 0 is the
         background of every annotation volume; their children become roots.
+    set_names : mapping of int to str, optional
+        Names of the structure sets that the rows refer to, by set id.
 
     Attributes
     ----------
@@ -40,6 +42,8 @@ class Ontology(Collection[Structure]):
     subtree_ends : (N,) int32 ndarray
         Position p with all its descendants is ``slice(p, subtree_ends[p])``.
     rgb : (N, 3) uint8 ndarray
+    set_names : mapping of int to str
+        Names of the structure sets, for those that have one.
 
     Raises
     ------
@@ -47,7 +51,10 @@ class Ontology(Collection[Structure]):
         If there is no row, an id or annotation value is given twice, or parents form a cycle.
     """
 
-    def __init__(self, records: Iterable[StructureRecord]) -> None:
+    def __init__(
+        self, records: Iterable[StructureRecord], set_names: Mapping[int, str] | None = None
+    ) -> None:
+        self.set_names: Mapping[int, str] = dict(set_names or {})
         rows = [row for row in records if row.id != 0]
         order, parents, ends = pre_order(rows)
         ordered = [rows[i] for i in order]
@@ -64,6 +71,10 @@ class Ontology(Collection[Structure]):
         self._position_of_id = {s.id: i for i, s in enumerate(self._structures)}
         self._by_acronym = _group(s.acronym for s in self._structures)
         self._by_name = _group(s.name for s in self._structures)
+        self._sets: dict[int, list[int]] = {}
+        for position, structure in enumerate(self._structures):
+            for set_id in structure.structure_set_ids:
+                self._sets.setdefault(set_id, []).append(position)
 
     # -- sequence of structures ---------------------------------------------------------------
 
@@ -141,6 +152,27 @@ class Ontology(Collection[Structure]):
         near = difflib.get_close_matches(text.lower(), known, n=4, cutoff=0.5)
         hint = f"did you mean {', '.join(known[k] for k in near)}?" if near else "try search()."
         return f"no region has the acronym or name {text!r}; {hint}"
+
+    @property
+    def structure_set_ids(self) -> tuple[int, ...]:
+        """Ids of the structure sets that list a region of this ontology, ascending."""
+        return tuple(sorted(self._sets))
+
+    def in_set(self, structure_set_id: int) -> list[Structure]:
+        """Return the regions that a structure set lists, in pre-order.
+
+        Raises
+        ------
+        RegionNotFoundError
+            If no region is in such a set.
+        """
+        positions = self._sets.get(int(structure_set_id))
+        if positions is None:
+            known = ", ".join(map(str, self.structure_set_ids[:8])) or "none at all"
+            raise RegionNotFoundError(
+                f"no region is in a structure set {structure_set_id}; this ontology knows {known}."
+            )
+        return [self._structures[p] for p in positions]
 
     # -- hierarchy ---------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from threading import Event
 from typing import Any
 
@@ -21,8 +20,8 @@ from napari_stria.core.counting import (
 from napari_stria.core.labels import LabelLookup
 from napari_stria.core.ontology import Ontology
 from napari_stria.core.pyramid import Level, matches_resolution
+from napari_stria.core.selection import Regions, selection_mask
 from napari_stria.core.space import SamplingGrid, Triple
-from napari_stria.core.structures import Structure
 from napari_stria.errors import ResolutionWarning
 
 UNLISTED = "unlisted"
@@ -236,12 +235,16 @@ def _volume_mm3(voxels: npt.NDArray[np.int64], grid: SamplingGrid) -> npt.NDArra
 
 def region_volume(
     atlas: Atlas,
-    regions: Iterable[int | str | Structure] | int | str | Structure,
+    regions: Regions,
     resolution_um: float | Triple | None = None,
     *,
+    direct: bool = False,
     scheduler: Any = None,
 ) -> float:
     """Return the volume in mm3 of the union of regions, each with its descendants.
+
+    Regions are ids, acronyms, names, ``set:ID``, `Structure` or `RegionGroup`; with `direct` only
+    their own voxels count.
 
     A voxel counts once, also where one of the regions lies within another.
 
@@ -250,9 +253,7 @@ def region_volume(
     RegionNotFoundError
         For a region that the ontology lacks.
     """
-    if isinstance(regions, (int, str, Structure, np.integer)):
-        regions = [regions]
-    mask = atlas.ontology.subtree_mask(regions)
+    mask = selection_mask(atlas.ontology, regions, direct=direct)
     level = chosen_level(atlas, resolution_um)
     statistics = label_statistics(atlas, level, scheduler=scheduler)
     positions = LabelLookup(atlas.ontology).positions(statistics.labels)

@@ -28,6 +28,13 @@ class Structure:
         Number of ancestors; 0 for a root.
     annotation_value : int
         The value of this region's own voxels in the annotation volume.
+    graph_id : int or None
+        The Allen API's number of the graph (ontology) that the region belongs to; 1 is the adult
+        mouse's. None where the source does not say.
+    graph_order : int or None
+        The region's place in the flattened graph, as the source numbers it.
+    structure_set_ids : tuple of int
+        The Allen API's sets that list this region; empty where the source has none.
     """
 
     id: int
@@ -38,6 +45,9 @@ class Structure:
     depth: int
     annotation_value: int
     parent: Structure | None = field(default=None, repr=False, compare=False)
+    graph_id: int | None = None
+    graph_order: int | None = None
+    structure_set_ids: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.acronym} ({self.name})"
@@ -53,6 +63,24 @@ class StructureRecord:
     name: str
     rgb_triplet: tuple[int, int, int] = (160, 160, 160)
     annotation_value: int | None = None
+    graph_id: int | None = None
+    graph_order: int | None = None
+    structure_set_ids: tuple[int, ...] = ()
+
+
+def record_of(structure: Structure) -> StructureRecord:
+    """Return the row from which a structure can be built again."""
+    return StructureRecord(
+        id=structure.id,
+        parent_id=None if structure.parent is None else structure.parent.id,
+        acronym=structure.acronym,
+        name=structure.name,
+        rgb_triplet=structure.rgb_triplet,
+        annotation_value=structure.annotation_value,
+        graph_id=structure.graph_id,
+        graph_order=structure.graph_order,
+        structure_set_ids=structure.structure_set_ids,
+    )
 
 
 def pre_order(rows: Sequence[StructureRecord]) -> tuple[list[int], list[int], list[int]]:
@@ -96,10 +124,20 @@ def build_structures(
     for row, parent_position in zip(rows, parents, strict=True):
         parent = built[parent_position] if parent_position >= 0 else None
         path = (*(parent.structure_id_path if parent else ()), row.id)
-        value = row.id if row.annotation_value is None else row.annotation_value
-        color = _checked_color(row)
         built.append(
-            Structure(row.id, row.acronym, row.name, color, path, len(path) - 1, value, parent)
+            Structure(
+                id=row.id,
+                acronym=row.acronym,
+                name=row.name,
+                rgb_triplet=_checked_color(row),
+                structure_id_path=path,
+                depth=len(path) - 1,
+                annotation_value=row.id if row.annotation_value is None else row.annotation_value,
+                parent=parent,
+                graph_id=row.graph_id,
+                graph_order=row.graph_order,
+                structure_set_ids=tuple(row.structure_set_ids),
+            )
         )
     return tuple(built)
 
