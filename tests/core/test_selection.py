@@ -45,7 +45,7 @@ def test_descendants_belong_to_a_region_unless_asked_otherwise(ontology: Ontolog
 
 @pytest.mark.parametrize("text", ["set:3", "set:", "set:x", "nope"])
 def test_what_is_not_there_is_said(ontology: Ontology, text: str) -> None:
-    with pytest.raises(RegionNotFoundError, match="no region|names no structure set"):
+    with pytest.raises(RegionNotFoundError, match=r"no region|names no structure set"):
         selection_mask(ontology, [text])
 
 
