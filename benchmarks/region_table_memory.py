@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
-from pathlib import Path
 
+from benchmarks.memory import peak_mb
 from napari_stria.core.regions import region_table
 from napari_stria.io.opening import open_atlas
-
-
-def peak_mb() -> float:
-    """Return the largest resident size of this process so far, in MB."""
-    # Linux's own count: getrusage's also holds what the parent had when it started us.
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
 
 
 def main() -> None:

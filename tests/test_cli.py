@@ -18,6 +18,7 @@ import zarr
 from napari_stria.cli import main
 from napari_stria.core.phantom import practice_annotation
 from napari_stria.demo.practice import practice_root
+from napari_stria.demo.server import DemoServer
 
 NAME = "practice_mouse_100um"
 
@@ -43,6 +44,32 @@ def test_regions(root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     target = tmp_path / "regions.csv"
     assert main(["regions", NAME, "--root", root, "--csv", str(target)]) == 0
     assert {"id", "acronym", "name", "parent_id"} <= set(pd.read_csv(target).columns)
+
+
+def test_regions_of_structure_sets(
+    root: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["regions", NAME, "--root", root, "--set", "2"]) == 1
+    assert "knows none at all" in capsys.readouterr().err
+    assert main(["regions", NAME, "--root", root]) == 0
+    assert "graph_order" not in capsys.readouterr().out
+    with DemoServer(tmp_path) as server:
+        monkeypatch.setenv("NAPARI_STRIA_ALLEN_URL", server.allen_url)
+        asked = ["regions", NAME, "--root", root, "--with-sets", "allen:1"]
+        assert main([*asked, "--set", "2", "--set", "3", "--region", "VIS*"]) == 0
+        out, err = capsys.readouterr()
+        assert [line.split()[1] for line in out.splitlines()[1:]] == ["VISp", "VISli"]
+        assert "3;167587189;688152357;691663206" in out
+        assert "64 of 64 regions are in allen:1." in err
+        target = tmp_path / "coarse.csv"
+        assert main([*asked, "--set", "2", "--csv", str(target)]) == 0
+    frame = pd.read_csv(target, index_col="id")
+    assert len(frame) == 12
+    assert frame.loc[315, "structure_set_ids"] == "2;687527670;691663206"
+    assert (frame.loc[315, "graph_id"], frame.loc[315, "graph_order"]) == (1, 5)
 
 
 def test_volumes_are_counted_at_the_resolution_in_the_name(

@@ -28,7 +28,9 @@ _HOMES = {
     "NotKeptError": "errors",
     "Ontology": "core.ontology",
     "OntologyError": "errors",
+    "Parcellation": "core.parcellation",
     "ReferenceSpaceError": "errors",
+    "RegionGroup": "core.groups",
     "RegionMesh": "core.mesh",
     "RegionNotFoundError": "errors",
     "ResolutionWarning": "errors",
@@ -42,21 +44,35 @@ _HOMES = {
     "Structure": "core.structures",
     "UnsupportedSourceError": "errors",
     "add_atlas": "viewer.controller",
+    "add_mask_layer": "viewer.mask_layers",
     "aligned_stack": "session.aligned",
     "atlas_from_array": "core.atlas",
+    "check_coverage": "core.coverage",
+    "clean_structures": "io.clean_structures",
+    "downsample_annotation": "core.resampling",
     "drop_kept": "io.offline",
+    "fetch_annotation": "io.allen_downloads",
     "fetch_atlas_list": "io.atlas_catalog",
-    "neuroglancer_link": "viewer.web_link",
+    "fetch_ontology": "io.allen_ontology",
+    "group_table": "core.group_table",
     "keep_offline": "io.offline",
     "kept_atlases": "io.offline",
+    "neuroglancer_link": "viewer.web_link",
     "offline_sizes": "io.offline",
+    "ontology_from_structures": "io.structure_graph",
     "open_allen_ccf": "io.allen_ccf",
     "open_atlas": "io.opening",
     "open_view": "viewer.view_files",
     "parallel_displacement": "core.allen_alignment",
+    "parcellated_table": "core.parcellated",
+    "parcellation_at_depth": "core.parcellation",
+    "parcellation_of_groups": "core.parcellation",
+    "parcellation_of_set": "core.parcellation",
     "pir_to_atlas": "registration.chain",
     "pir_to_xy": "core.allen_alignment",
     "read_mesh": "core.surfaces",
+    "read_ontology": "io.ontology_files",
+    "read_region_groups": "io.group_files",
     "read_terminology": "io.terminology_table",
     "region_at": "core.points",
     "region_table": "core.regions",
@@ -66,6 +82,13 @@ _HOMES = {
     "slice_image": "core.slices",
     "slice_labels": "core.slices",
     "stream_sections": "session.section_stream",
+    "structure_mask": "core.masks",
+    "structure_masks": "core.masks",
+    "validate_regions": "core.coverage",
+    "write_itksnap": "io.itksnap",
+    "write_masks": "io.mask_files",
+    "write_ontology": "io.ontology_files",
+    "write_region_groups": "io.group_files",
     "xy_to_pir": "core.allen_alignment",
 }
 
@@ -87,7 +110,9 @@ __all__ = [
     "NotKeptError",
     "Ontology",
     "OntologyError",
+    "Parcellation",
     "ReferenceSpaceError",
+    "RegionGroup",
     "RegionMesh",
     "RegionNotFoundError",
     "ResolutionWarning",
@@ -101,21 +126,35 @@ __all__ = [
     "Structure",
     "UnsupportedSourceError",
     "add_atlas",
+    "add_mask_layer",
     "aligned_stack",
     "atlas_from_array",
+    "check_coverage",
+    "clean_structures",
+    "downsample_annotation",
     "drop_kept",
+    "fetch_annotation",
     "fetch_atlas_list",
+    "fetch_ontology",
+    "group_table",
     "keep_offline",
     "kept_atlases",
     "neuroglancer_link",
     "offline_sizes",
+    "ontology_from_structures",
     "open_allen_ccf",
     "open_atlas",
     "open_view",
     "parallel_displacement",
+    "parcellated_table",
+    "parcellation_at_depth",
+    "parcellation_of_groups",
+    "parcellation_of_set",
     "pir_to_atlas",
     "pir_to_xy",
     "read_mesh",
+    "read_ontology",
+    "read_region_groups",
     "read_terminology",
     "region_at",
     "region_table",
@@ -125,6 +164,13 @@ __all__ = [
     "slice_image",
     "slice_labels",
     "stream_sections",
+    "structure_mask",
+    "structure_masks",
+    "validate_regions",
+    "write_itksnap",
+    "write_masks",
+    "write_ontology",
+    "write_region_groups",
     "xy_to_pir",
 ]
 
@@ -138,8 +184,22 @@ if TYPE_CHECKING:
         Atlas,
         atlas_from_array,
     )
+    from napari_stria.core.coverage import (
+        check_coverage,
+        validate_regions,
+    )
     from napari_stria.core.displacement import (
         DisplacementField,
+    )
+    from napari_stria.core.group_table import (
+        group_table,
+    )
+    from napari_stria.core.groups import (
+        RegionGroup,
+    )
+    from napari_stria.core.masks import (
+        structure_mask,
+        structure_masks,
     )
     from napari_stria.core.mesh import (
         RegionMesh,
@@ -147,12 +207,24 @@ if TYPE_CHECKING:
     from napari_stria.core.ontology import (
         Ontology,
     )
+    from napari_stria.core.parcellated import (
+        parcellated_table,
+    )
+    from napari_stria.core.parcellation import (
+        Parcellation,
+        parcellation_at_depth,
+        parcellation_of_groups,
+        parcellation_of_set,
+    )
     from napari_stria.core.points import (
         region_at,
     )
     from napari_stria.core.regions import (
         region_table,
         region_volume,
+    )
+    from napari_stria.core.resampling import (
+        downsample_annotation,
     )
     from napari_stria.core.section import (
         Section,
@@ -200,8 +272,27 @@ if TYPE_CHECKING:
     from napari_stria.io.allen_ccf import (
         open_allen_ccf,
     )
+    from napari_stria.io.allen_downloads import (
+        fetch_annotation,
+    )
+    from napari_stria.io.allen_ontology import (
+        fetch_ontology,
+    )
     from napari_stria.io.atlas_catalog import (
         fetch_atlas_list,
+    )
+    from napari_stria.io.clean_structures import (
+        clean_structures,
+    )
+    from napari_stria.io.group_files import (
+        read_region_groups,
+        write_region_groups,
+    )
+    from napari_stria.io.itksnap import (
+        write_itksnap,
+    )
+    from napari_stria.io.mask_files import (
+        write_masks,
     )
     from napari_stria.io.offline import (
         drop_kept,
@@ -209,8 +300,15 @@ if TYPE_CHECKING:
         kept_atlases,
         offline_sizes,
     )
+    from napari_stria.io.ontology_files import (
+        read_ontology,
+        write_ontology,
+    )
     from napari_stria.io.opening import (
         open_atlas,
+    )
+    from napari_stria.io.structure_graph import (
+        ontology_from_structures,
     )
     from napari_stria.io.terminology_table import (
         read_terminology,
@@ -227,6 +325,9 @@ if TYPE_CHECKING:
     )
     from napari_stria.viewer.controller import (
         add_atlas,
+    )
+    from napari_stria.viewer.mask_layers import (
+        add_mask_layer,
     )
     from napari_stria.viewer.view_files import (
         open_view,

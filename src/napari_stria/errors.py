@@ -132,6 +132,10 @@ class OutputError(StriaError, OSError):
     """A file or folder cannot be written."""
 
 
+class OutputBusyError(OutputError):
+    """Another program writes to the same place now."""
+
+
 class ResolutionWarning(UserWarning):
     """The pyramid lacks the resolution asked; the nearest level was taken."""
 

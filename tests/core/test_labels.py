@@ -47,6 +47,33 @@ def test_indices_equal_a_dictionary(
     assert positions.tolist() == [index_of.get(int(v), 0) - 1 for v in block.flat]
 
 
+def test_labels_below_zero_and_beyond_all_regions() -> None:
+    regions = ontology()
+    lookup = LabelLookup(regions)
+    of_three = next(p for p, s in enumerate(regions) if s.annotation_value == 3)
+    labels = np.array([[-1, -(2**63), 3], [121, 65_535, 2**63 - 1]], dtype=np.int64)
+    expected = [[-1, -1, of_three], [-1, -1, -1]]
+    np.testing.assert_array_equal(lookup.positions(labels), expected)
+    assert lookup.positions(np.array(3)) == of_three
+    assert lookup.positions(np.zeros(0, np.uint8)).shape == (0,)
+
+
+def test_an_ontology_of_large_values_alone() -> None:
+    rows = [StructureRecord(i, None, f"a{i}", f"n{i}") for i in (2**16, 2**40)]
+    lookup = LabelLookup(Ontology(rows))
+    labels = np.array([0, 1, 2**16, 2**16 + 1, 2**40], dtype=np.uint64)
+    assert lookup.positions(labels).tolist() == [-1, -1, 0, -1, 1]
+
+
+def test_runs_cross_the_ends_of_rows() -> None:
+    regions = ontology()
+    block = np.array([[[3, 3], [3, 0]], [[1, 1], [7, 7]]], dtype=np.uint32)
+    index, lengths = LabelLookup(regions).to_runs(block)
+    place = {s.annotation_value: p + 1 for p, s in enumerate(regions)}
+    assert index.tolist() == [place[3], 0, len(regions) + 1, place[7]]
+    assert lengths.tolist() == [3, 1, 2, 2]
+
+
 def test_blocks_that_are_not_contiguous() -> None:
     regions = ontology()
     block = np.array([[[3, 7], [120, 0]], [[1, 3], [7, 7]]], dtype=np.uint32)

@@ -32,7 +32,17 @@ def forests(draw: st.DrawFn) -> list[StructureRecord]:
     for i, identifier in enumerate(ids):
         parent = draw(st.sampled_from([None, 2**61 + 7, *ids[:i]]))
         parent = None if parent is not None and parent == identifier else parent
-        rows.append(StructureRecord(identifier, parent, f"A{identifier}", f"name {identifier}"))
+        rows.append(
+            StructureRecord(
+                identifier,
+                parent,
+                f"A{identifier}",
+                f"name {identifier}",
+                graph_id=draw(st.sampled_from([None, 1, 17])),
+                graph_order=draw(st.one_of(st.none(), st.integers(0, 3000))),
+                structure_set_ids=tuple(draw(st.lists(st.sampled_from([2, 12, *BIG]), max_size=3))),
+            )
+        )
     return draw(st.permutations(rows))
 
 
@@ -125,11 +135,11 @@ def test_a_table_and_back_is_the_same_ontology(rows: list[StructureRecord]) -> N
 
 def test_the_table_has_the_promised_columns_and_missing_parents() -> None:
     rows = [
-        StructureRecord(2**31 + 1, 7, "b", "bee", (1, 2, 3), 5),
+        StructureRecord(2**31 + 1, 7, "b", "bee", (1, 2, 3), 5, 1, 40, (12, 2, 12)),
         StructureRecord(7, None, "a", "ay"),
     ]
     frame: Any = Ontology(rows).to_dataframe()
-    assert {
+    assert list(frame.columns) == [
         "id",
         "acronym",
         "name",
@@ -138,11 +148,20 @@ def test_the_table_has_the_promised_columns_and_missing_parents() -> None:
         "annotation_value",
         "rgb_triplet",
         "structure_id_path",
-    } <= set(frame.columns)
+        "graph_id",
+        "graph_order",
+        "structure_set_ids",
+    ]
     assert pd.isna(frame.loc[7, "parent_id"])
     assert frame.loc[2**31 + 1, "parent_id"] == 7
     assert frame.loc[2**31 + 1, "annotation_value"] == 5
     assert frame.loc[2**31 + 1, "rgb_triplet"] == (1, 2, 3)
+    assert frame.loc[2**31 + 1, "structure_set_ids"] == (2, 12)
+    assert frame.loc[7, "structure_set_ids"] == ()
+    for column in ("graph_id", "graph_order"):
+        assert frame[column].dtype == pd.Int64Dtype()
+        assert pd.isna(frame.loc[7, column])
+    assert frame.loc[2**31 + 1, ["graph_id", "graph_order"]].tolist() == [1, 40]
 
 
 def test_rows_of_id_zero_are_dropped_and_their_children_are_roots() -> None:

@@ -134,7 +134,17 @@ def test_a_table_without_colours_and_values_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("rgb_triplet", (300, 0, 0)), ("rgb_triplet", (1, 2)), ("id", 2**70)]
+    ("column", "value"),
+    [
+        ("rgb_triplet", (300, 0, 0)),
+        ("rgb_triplet", (1, 2)),
+        ("rgb_triplet", "(1, 2, 3)"),
+        ("id", 2**70),
+        ("parent_id", "root"),
+        ("graph_order", "first"),
+        ("structure_set_ids", "(2, 3)"),
+        ("structure_set_ids", 2),
+    ],
 )
 def test_values_that_do_not_fit_get_an_error_of_ours(column: str, value: object) -> None:
     row = {"id": 1, "acronym": "a", "name": "n", "parent_id": None, "rgb_triplet": (1, 2, 3)}

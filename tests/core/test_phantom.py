@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from napari_stria.core.phantom import EXTENT_UM, LEVELS_UM, practice_annotation
+from napari_stria.core.phantom import practice_annotation
+from napari_stria.core.phantom_grid import EXTENT_UM, LEVELS_UM
 from napari_stria.core.phantom_regions import PRACTICE_REGIONS, PracticeRegion
 from napari_stria.core.phantom_template import practice_template, practice_templates
 from napari_stria.errors import CoordinateError

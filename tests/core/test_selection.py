@@ -9,9 +9,10 @@ from napari_stria.core.selection import (
     RegionGroup,
     selected_positions,
     selection_mask,
+    with_groups,
 )
 from napari_stria.core.structures import StructureRecord, record_of
-from napari_stria.errors import OntologyError, RegionNotFoundError
+from napari_stria.errors import RegionNotFoundError
 
 
 @pytest.fixture
@@ -63,19 +64,18 @@ def test_a_structure_is_built_again_from_its_row(ontology: Ontology) -> None:
     assert again["Isocortex"].structure_set_ids == (2, 7)
 
 
-@pytest.mark.parametrize(
-    ("name", "ids", "rgb"),
-    [
-        (" ", (1,), (0, 0, 0)),
-        ("a", (), (0, 0, 0)),
-        ("a", (0,), (0, 0, 0)),
-        ("a", (1,), (0, 0, 256)),
-    ],
-)
-def test_a_group_is_checked(name: str, ids: tuple[int, ...], rgb: tuple[int, int, int]) -> None:
-    with pytest.raises(OntologyError):
-        RegionGroup(name, ids, rgb)
+def test_a_text_names_a_group_where_groups_are_at_hand(ontology: Ontology) -> None:
+    mine, yours = RegionGroup("mine", (385, 73)), RegionGroup("your own", (8,))
+    regions = with_groups(["VISp", "group:mine", "GROUP: your  own ", 73], [mine, yours])
+    assert regions == ["VISp", mine, yours, 73]
+    assert selected_positions(ontology, regions) == [3, 4, 1]
+    with pytest.raises(RegionNotFoundError, match=r"no group of regions 'his'; there are 'mine'"):
+        with_groups("group:his", [mine])
+    with pytest.raises(RegionNotFoundError, match="read_region_groups"):
+        selection_mask(ontology, "group:mine")
 
 
-def test_a_group_holds_a_region_once() -> None:
-    assert RegionGroup("a", (5, 3, 5)).region_ids == (5, 3)
+def test_a_group_with_a_region_that_is_not_there_is_refused_by_name(ontology: Ontology) -> None:
+    group = RegionGroup("mine", (385, 5), acronyms=("VISp", "gone"))
+    with pytest.raises(RegionNotFoundError, match=r"'mine' holds gone \(id 5\)"):
+        selection_mask(ontology, group)

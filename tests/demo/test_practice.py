@@ -14,7 +14,8 @@ import pytest
 import zarr
 
 from napari_stria.core import phantom
-from napari_stria.core.phantom import LEVELS_UM, practice_annotation
+from napari_stria.core.phantom import practice_annotation
+from napari_stria.core.phantom_grid import LEVELS_UM
 from napari_stria.core.phantom_regions import PRACTICE_REGIONS
 from napari_stria.core.phantom_template import practice_templates
 from napari_stria.demo import practice

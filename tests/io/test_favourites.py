@@ -4,14 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from napari_stria.errors import OutputError
+from napari_stria.io import config_files
 from napari_stria.io.config_files import ConfigFile, config_folder
 from napari_stria.io.favourites import FavouritesFile
+from napari_stria.io.output_folder import locked
 
 
 @pytest.fixture
@@ -79,6 +82,25 @@ def test_a_lock_that_was_left_behind_is_broken(path: Path, time_s: int) -> None:
     os.utime(lock, (time_s, time_s))
     assert FavouritesFile().change({"a": True}).names == {"a"}
     assert not lock.exists()
+
+
+def test_a_lock_of_a_program_that_was_killed_is_not_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.with_name(".favourites.json.lock").touch()
+    monkeypatch.setattr(time, "sleep", lambda _s: pytest.fail("it waits"))
+    assert FavouritesFile().change({"a": True}).names == {"a"}
+
+
+def test_a_file_that_another_program_holds_is_waited_for_and_then_said(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config_files, "_MOST_S", 0.05)
+    message = "another program holds favourites"
+    held = locked(path.with_name(".favourites.json.lock"))
+    with held, pytest.raises(OutputError, match=message):
+        FavouritesFile().change({"a": True})
+    assert FavouritesFile().change({"a": True}).names == {"a"}
 
 
 _PROGRAM = """

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pytest
 import zarr
 
-from napari_stria.errors import CoordinateError
+from napari_stria.core.boxes import block_box
+from napari_stria.errors import CoordinateError, TaskCancelled
 from napari_stria.io.ome_zarr_writer import write_ome_zarr
 
 REAL_STORE = (
@@ -260,4 +261,89 @@ def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         write_ome_zarr(target, [level[0]], SCALES[:1], name="a")
     with pytest.raises(CoordinateError, match="xyz"):
         write_ome_zarr(target, [level], SCALES[:1], name="a", space="xyz")
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- levels that are read block by block ---------------------------------------------------------
+
+
+class Reader:
+    """Serves an array in blocks, and notes which."""
+
+    def __init__(self, array: npt.NDArray[Any], chunk_shape: tuple[int, ...]) -> None:
+        self.array, self.chunk_shape = array, chunk_shape
+        self.shape, self.dtype = array.shape, array.dtype
+        self.asked: Counter[tuple[int, ...]] = Counter()
+        self.at: Callable[[int], None] = lambda _count: None
+
+    def read_block(self, index: tuple[int, ...]) -> npt.NDArray[Any] | None:
+        self.asked[index] += 1
+        self.at(self.asked.total())
+        block = self.array[block_box(index, self.chunk_shape, self.shape)]
+        return block if block.any() else None
+
+
+@pytest.mark.parametrize("blocks", [(4, 4, 4), (8, 4, 12), (3, 5, 7), (100, 1, 2)])
+def test_a_reader_is_written_block_by_block(tmp_path: Path, blocks: tuple[int, ...]) -> None:
+    volume = numbered((13, 9, 21))
+    volume[:4] = 0
+    reader = Reader(volume, blocks)
+    write_ome_zarr(tmp_path / "a", [reader, volume[::2]], SCALES, chunks=(4, 4, 4), name="a")
+    for name, expected in (("s0", volume), ("s1", volume[::2])):
+        stored = zarr.open_array(tmp_path / "a" / name, mode="r")
+        np.testing.assert_array_equal(np.asarray(stored[...]), expected)
+    if blocks in ((4, 4, 4), (8, 4, 12)):
+        assert set(reader.asked.values()) == {1}  # they fit the chunks
+    assert not (tmp_path / "a" / "s0" / "c" / "0").exists()
+
+
+def test_a_reader_is_written_in_bounded_memory(tmp_path: Path) -> None:
+    class Ones(Reader):
+        def read_block(self, index: tuple[int, ...]) -> npt.NDArray[Any]:
+            shape = [s.stop - s.start for s in block_box(index, self.chunk_shape, self.shape)]
+            return np.ones(shape, dtype=np.uint32)
+
+    reader = Ones(np.broadcast_to(np.uint32(1), (1024, 128, 128)), (32, 64, 64))
+    tracemalloc.start()
+    try:
+        write_ome_zarr(tmp_path / "a", [reader], SCALES[:1], chunks=(32, 64, 64), name="a")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < reader.array.nbytes / 4
+
+
+def test_progress_goes_up_to_the_end(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    levels: list[Any] = [Reader(numbered((8, 8, 8)), (4, 4, 4)), numbered((4, 4, 4))]
+    write_ome_zarr(
+        tmp_path / "a",
+        levels,
+        SCALES,
+        chunks=(4, 4, 4),
+        name="a",
+        attributes={"mine": {"rule": "centre"}},
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert told == [(done, 9) for done in range(10)]
+    attributes = read_json(tmp_path / "a" / "zarr.json")["attributes"]
+    assert attributes["mine"] == {"rule": "centre"}
+    assert attributes["ome"]["version"] == "0.5"
+
+
+@pytest.mark.parametrize("how", ["cancel", "error"])
+def test_a_reader_that_is_stopped_leaves_nothing(tmp_path: Path, how: str) -> None:
+    reader, cancel = Reader(numbered((8, 8, 8)), (4, 4, 4)), threading.Event()
+
+    def at(count: int) -> None:
+        if count >= 3 and how == "cancel":
+            cancel.set()
+        elif count >= 3:
+            raise ArithmeticError("broken source")
+
+    reader.at = at
+    with pytest.raises(TaskCancelled if how == "cancel" else ArithmeticError):
+        write_ome_zarr(
+            tmp_path / "a", [reader], SCALES[:1], chunks=(4, 4, 4), name="a", cancel=cancel
+        )
     assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from napari_stria.errors import FormatError, OntologyError
-from napari_stria.io.terminology import parse_structure_graph, parse_terminology
+from napari_stria.io.structure_graph import parse_structure_graph
+from napari_stria.io.terminology import parse_terminology
 
 HEADER = "identifier,parent_identifier,annotation_value,name,abbreviation,color_hex_triplet"
 ROOT = "997,,997,root,root,#FFFFFF"

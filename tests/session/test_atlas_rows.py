@@ -16,7 +16,6 @@ from napari_stria.session.atlas_row_texts import (
     STAR,
     VERSION,
     WHERE,
-    bytes_text,
     cell_text,
     details_text,
     details_tip,
@@ -177,24 +176,6 @@ def test_versions_are_compared_by_their_numbers() -> None:
 
 
 # -- texts ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (99_940, "99.9 kB"),
-        (99_960, "100 kB"),
-        (999_499, "999 kB"),
-        (999_500, "1.0 MB"),
-        (4_815_000_000, "4.8 GB"),
-        (2 * 10**15, "2000 TB"),
-    ],
-)
-def test_sizes(size: int, text: str) -> None:
-    assert bytes_text(size) == text
 
 
 def test_what_is_unknown_is_not_made_up() -> None:

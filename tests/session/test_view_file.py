@@ -20,6 +20,7 @@ from napari_stria.session.reopening import known_arguments, reopening_arguments
 from napari_stria.session.saved_view import (
     SavedCamera,
     SavedLook,
+    SavedParcellation,
     SavedPlane,
     SavedRegions,
     SavedSections,
@@ -39,6 +40,21 @@ finite = st.floats(-1e9, 1e9)
 triples = st.tuples(finite, finite, finite)
 ids = st.lists(st.integers(0, 2**63), unique=True, max_size=6).map(tuple)
 texts = st.text(max_size=30)
+groups = st.builds(
+    stria.RegionGroup,
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=9).filter(str.strip),
+    st.lists(st.integers(1, 2**63 - 1), unique=True, min_size=1, max_size=4).map(tuple),
+    st.tuples(*[st.integers(0, 255)] * 3),
+)
+levels = st.none() | st.builds(
+    SavedParcellation,
+    st.none() | st.integers(0, 99),
+    st.none() | st.integers(0, 2**60),
+    ids,
+    st.lists(groups, max_size=3).map(tuple),
+    texts,
+    st.none() | st.integers(0, 2**60),
+)
 views = st.builds(
     SavedView,
     name=texts,
@@ -62,7 +78,9 @@ views = st.builds(
         st.tuples(*map(st.sampled_from, (["towards", "away"], ["down", "up"], ["right", "left"]))),
         st.none() | st.tuples(*[st.integers(1, 10_000)] * 2),
     ),
-    regions=st.builds(SavedRegions, ids, ids, st.none() | ids, ids, st.sampled_from(["atlas"])),
+    regions=st.builds(
+        SavedRegions, ids, ids, st.none() | ids, ids, st.sampled_from(["atlas"]), levels
+    ),
     looks=st.lists(
         st.builds(
             SavedLook,
@@ -125,7 +143,13 @@ def _paths(content: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 FULL = replace(
     PLAIN,
-    regions=SavedRegions((1,), (2,), (3,), (4,)),
+    regions=SavedRegions(
+        (1,),
+        (2,),
+        (3,),
+        (4,),
+        parcellation=SavedParcellation(3, 5, (6,), (stria.RegionGroup("g", (7,)),), "title", 8),
+    ),
     looks=(SavedLook("regions", contour=1, contrast_limits=(0.0, 1.0)),),
     sections=SavedSections(5, "https://host.org/api", hidden=(6,), genes=("Gad1",)),
 )

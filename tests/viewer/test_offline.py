@@ -25,7 +25,7 @@ from napari_stria.io.offline import kept_atlases
 from napari_stria.viewer import contributions
 from napari_stria.viewer.cache_settings import follow_cache_settings
 from napari_stria.viewer.controller import controller_of
-from napari_stria.viewer.offline_control import OfflineNoteRow
+from napari_stria.widgets.offline_note import OfflineNote
 
 NAME = "practice_mouse_100um"
 _GUI: Any = QTest  # PyQt6's stubs give these static methods a self
@@ -82,7 +82,7 @@ def test_what_was_kept_is_shown_when_the_server_is_gone(
     session = dock.controller.session
     root = practice.url
     session.show(stria.open_atlas(NAME, root=root))
-    (note,) = dock.findChildren(OfflineNoteRow)
+    (note,) = dock.findChildren(OfflineNote)
     assert not note.isVisible()
     _keep_offline(dock, wait_for)
     # Of the level that the atlas is named by; read by another way than the window's.

@@ -13,12 +13,13 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 import napari_stria as stria
+from napari_stria.core.section import Section
 from napari_stria.demo.practice_sections import PRACTICE_CORONAL, PRACTICE_SAGITTAL
 from napari_stria.demo.server import DemoServer
 from napari_stria.io.http_options import HttpOptions
 from napari_stria.io.http_requests import HttpRequests
 from napari_stria.session.atlas_session import AtlasSession
-from napari_stria.session.section_session import SectionOptions
+from napari_stria.session.section_options import SectionOptions
 from napari_stria.viewer.controller import AtlasController
 from napari_stria.viewer.section_control import SectionControl
 
@@ -300,20 +301,21 @@ def test_going_through_the_sections(
     viewer: Any, sections: SectionControl, load: Any, wait_for: Any
 ) -> None:
     load()
-    session = sections.session
-    start = sections.current
+    session, places, start = sections.session, sections.session.places, sections.current
     assert start is not None
-    following = session.neighbor(start, +1)
+    assert places is not None
+    following = places.neighbor(start, +1)
     assert following is not None
     sections.go_to(following)
     assert sections.current is following
-    assert viewer.dims.point[0] == pytest.approx(session.point_of(following)[0], abs=13)
-    assert session.neighbor(following, -1) is start
+    assert viewer.dims.point[0] == pytest.approx(places.point_of(following)[0], abs=13)
+    assert places.neighbor(following, -1) is start
     seen = []
-    section = next(s for s in session.stack.sections if session.neighbor(s, -1) is None)  # type: ignore[union-attr]
+    first = [s for s in places.stack.sections if places.neighbor(s, -1) is None]
+    section: Section | None = first[0]
     while section is not None:
-        seen.append(session.point_of(section)[0])
-        section = session.neighbor(section, +1)
+        seen.append(places.point_of(section)[0])
+        section = places.neighbor(section, +1)
     assert len(seen) == len(session.dataset)  # type: ignore[arg-type]
     assert seen == sorted(seen)
 
@@ -353,11 +355,11 @@ def test_a_section_in_3d_stands_on_its_own_plane(
     assert len([ly for ly in viewer.layers if "in 3D" in ly.name]) == 1
     tier = round(np.log2(section.width / layer.data.shape[2]))
     corner = layer.data_to_world((0, -0.5, -0.5))
-    np.testing.assert_allclose(
-        corner, sections.session.section_to_atlas(section)((0, 0)), atol=1e-6
-    )
+    assert sections.session.places is not None
+    to_atlas = sections.session.places.section_to_atlas(section)
+    np.testing.assert_allclose(corner, to_atlas((0, 0)), atol=1e-6)
     far = layer.data_to_world((0, 100 - 0.5, 50 - 0.5))
-    expected = sections.session.section_to_atlas(section)((50 * 2**tier, 100 * 2**tier))
+    expected = to_atlas((50 * 2**tier, 100 * 2**tier))
     np.testing.assert_allclose(far, expected, atol=1e-6)
     assert not sections.layers.layers()[0].visible
     viewer.dims.ndisplay = 2
@@ -529,14 +531,15 @@ def test_another_atlas_takes_the_sections_along(
     load()
     section = sections.current
     assert section is not None
-    point = sections.session.point_of(section)
+    assert sections.session.places is not None
+    point = sections.session.places.point_of(section)
     labels = atlas.annotation.levels[-1].data.compute()[:, :, ::-1]
     turned = stria.atlas_from_array(labels, atlas.ontology, resolution_um=200, space="asl")
     controller.session.show(turned)
     _settle(sections, wait_for)
     assert sections.session.space == "asl"
     assert sections.layers.layers()
-    now = sections.session.point_of(section)
+    now = sections.session.places.point_of(section)
     assert now[2] == pytest.approx(11400 - point[2], abs=1e-6)
 
 

@@ -121,7 +121,7 @@ def test_next_and_hide(viewer: Any, loaded: Any, wait_for: Callable[..., None]) 
     row, control = loaded.panel.sections, loaded.control
     before, point = control.current, viewer.dims.point[0]
     _TYPE.mouseClick(row.next, Qt.MouseButton.LeftButton)
-    assert control.current is control.session.neighbor(before, +1)
+    assert control.current is control.session.places.neighbor(before, +1)
     assert viewer.dims.point[0] > point
     _settle(loaded, wait_for)
     _TYPE.mouseClick(row.hide_it, Qt.MouseButton.LeftButton, pos=row.hide_it.rect().center() / 4)

@@ -15,7 +15,7 @@ import napari_stria as stria
 from napari_stria.demo.practice_sections import PRACTICE_CORONAL
 from napari_stria.demo.server import DemoServer
 from napari_stria.session.atlas_session import AtlasSession
-from napari_stria.session.section_session import SectionOptions
+from napari_stria.session.section_options import SectionOptions
 from napari_stria.viewer.controller import AtlasController, shared_cache
 
 STEPS = 6

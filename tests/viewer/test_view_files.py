@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,21 +14,29 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent, QGuiApplication
-from qtpy.QtWidgets import QMenu
+from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox
 
 import napari_stria as stria
 from napari_stria.demo.practice_sections import PRACTICE_CORONAL, PRACTICE_SAGITTAL
 from napari_stria.demo.server import DemoServer
 from napari_stria.session.atlas_session import AtlasSession
-from napari_stria.session.section_session import SectionOptions
+from napari_stria.session.section_options import SectionOptions
+from napari_stria.session.view_file import read_view
 from napari_stria.viewer import practice as practice_module
 from napari_stria.viewer import view_actions
 from napari_stria.viewer.controller import AtlasController, controller_of
 from napari_stria.viewer.practice import PRACTICE_ROOT, lasting_place
-from napari_stria.viewer.view_actions import ViewActions, add_view_actions, get_view_reader
+from napari_stria.viewer.view_actions import (
+    ViewActions,
+    add_view_actions,
+    ask_where_to_save,
+    get_view_reader,
+)
 from napari_stria.viewer.view_capture import capture
 
 FILE = "seen.stria.json"
+# Drawing in software takes its time by the pixel.
+SIZE = (700, 800)
 
 
 @pytest.fixture
@@ -38,13 +47,18 @@ def with_sections(
     practice: DemoServer,
     wait_for: Any,
 ) -> Callable[[int], None]:
-    """Load a practice dataset and wait until it is on screen."""
+    """Load a practice dataset and wait until its layers are there.
+
+    Their pictures do not come: a view holds none of them, and they take most of the time.
+    """
 
     def load(dataset_id: int, **options: Any) -> None:
+        practice.faults.image_delay_s = 3600
+        viewer.window.resize(*SIZE)
         session = controller.sections.session
         connect = partial(stria.AllenApi, practice.allen_url, cached=False)
         session.load(connect, dataset_id, SectionOptions(**options))
-        wait_for(lambda: session.loading is None and session.idle, "sections")
+        wait_for(lambda: session.loading is None, "sections")
         assert session.dataset is not None
 
     return load
@@ -61,7 +75,7 @@ def _texts(path: Path) -> dict[str, Any]:
 def _reopened(make: Callable[..., Any], path: Path, wait_for: Any) -> AtlasController:
     """Open a file in a new window and wait until nothing more comes."""
     other = make(show=True)
-    other.window.resize(1280, 800)
+    other.window.resize(*SIZE)
     opening = stria.open_view(other, path)
     wait_for(lambda: opening.done, "the view")
     assert opening.problem == ""
@@ -217,6 +231,86 @@ def test_cancelling_and_another_atlas_end_it(
     assert second.done
     assert third.problem == ""
     assert shown.atlas is not first
+
+
+def test_of_two_files_the_one_that_was_asked_for_last_is_shown(
+    viewer: Any,
+    controller: AtlasController,
+    shown: AtlasSession,
+    wait_for: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert shown.atlas is not None
+    position = shown.atlas.ontology.position
+    for name in ("RSP", "VISp"):
+        shown.select([position(name)])
+        stria.save_view(viewer, tmp_path / name)
+    gate = threading.Event()
+
+    def read(path: Path) -> Any:
+        if path.name == "RSP":
+            assert gate.wait(60)
+        return read_view(path)
+
+    monkeypatch.setattr(view_actions, "read_view", read)
+    # Each dock has its own, and so has a file that is dropped.
+    ViewActions(controller).open(tmp_path / "RSP")
+    ViewActions(controller).open(tmp_path / "VISp")
+    wait_for(lambda: controller.view_opening is not None and controller.view_opening.done)
+    last = controller.view_opening
+    gate.set()
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name == "stria-task"])
+    arrived: list[bool] = []
+    controller.tasks.post(lambda: arrived.append(True))
+    wait_for(lambda: bool(arrived))
+    assert controller.view_opening is last
+    assert shown.selected == (position("VISp"),)
+
+
+class _Asking:
+    """What the user chooses in the dialogs, and what they are asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *names: Path) -> None:
+        self._names = list(names)
+        self.questions: list[str] = []
+        self.answer = QMessageBox.StandardButton.Yes
+        monkeypatch.setattr(QFileDialog, "exec", lambda _self: bool(self._names))
+        monkeypatch.setattr(QFileDialog, "selectedFiles", lambda _self: [str(self._names.pop(0))])
+        monkeypatch.setattr(QMessageBox, "question", self._question)
+
+    def _question(self, _parent: Any, _title: str, text: str) -> QMessageBox.StandardButton:
+        self.questions.append(text)
+        answer, self.answer = self.answer, QMessageBox.StandardButton.Yes
+        return answer
+
+
+def test_a_view_is_saved_under_a_name_by_which_it_is_known(
+    qapp: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = _Asking(monkeypatch, tmp_path / "a.json")
+    assert ask_where_to_save(FILE) == tmp_path / "a.json.stria.json"
+    assert asking.questions == []
+    # What the dialog asked about is not asked about again.
+    (tmp_path / FILE).write_text("")
+    _Asking(monkeypatch, tmp_path / FILE)
+    assert ask_where_to_save(FILE) == tmp_path / FILE
+    assert asking.questions == []
+    assert ask_where_to_save(FILE) is None
+
+
+def test_another_name_that_exists_is_asked_about(
+    qapp: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.txt.stria.json").write_text("")
+    asking = _Asking(monkeypatch, *[tmp_path / "a.txt"] * 2)
+    asking.answer = QMessageBox.StandardButton.No
+    assert ask_where_to_save(FILE) == tmp_path / "a.txt.stria.json"
+    assert len(asking.questions) == 2
+    assert "a.txt.stria.json already exists" in asking.questions[0]
+    asking = _Asking(monkeypatch, tmp_path / "a.txt")
+    asking.answer = QMessageBox.StandardButton.No
+    assert ask_where_to_save(FILE) is None
 
 
 def test_the_practice_server_is_kept_as_a_word(

@@ -11,8 +11,8 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_stria.session.atlas_session import TableProgress
-from napari_stria.session.readout import Readout, Volumes
-from napari_stria.widgets._readout_text import bytes_text, share_text, size_text, volume_text
+from napari_stria.session.readout import ParcelNote, Readout, Volumes
+from napari_stria.widgets._readout_text import share_text, size_text, volume_text
 from napari_stria.widgets.region_readout import EMPTY_TEXT, RegionReadout
 
 gui: Any = QtTest.QTest  # the stubs miss that its methods are static
@@ -65,9 +65,6 @@ def test_volumes_are_written_without_exponents(mm3: float, text: str) -> None:
 
 
 def test_other_numbers() -> None:
-    assert bytes_text(0) == "0 kB"
-    assert bytes_text(23_456_789) == "23.5 MB"
-    assert bytes_text(4_800_000_000) == "4.8 GB"
     assert size_text((25.0, 25.0, 25.0)) == "25 µm"
     assert size_text((10.0, 12.5, 25.0)) == "10 × 12.5 × 25 µm"
     assert share_text(replace(VOLUMES, share_of_parent=None)) == ""
@@ -78,6 +75,26 @@ def test_without_a_readout_it_says_how_to_get_one(shown: RegionReadout) -> None:
     shown.set_readout(None)
     assert visible_text(shown) == EMPTY_TEXT
     assert not shown.copy_button.isVisible()
+
+
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [
+        (None, ""),
+        (ParcelNote("Depth 3", "RSP"), ""),
+        (ParcelNote("Depth 3", "CTX"), "part of CTX (Depth 3)"),
+        (ParcelNote("Summary", ""), "in no parcel of Summary"),
+        (ParcelNote("Depth 3", "RSP", True), "Depth 3"),
+        (
+            ParcelNote("Summary", "RSP", True, "RSPd, dorsal part", True),
+            "Summary, without the parcels inside it · at the point: RSPd, dorsal part",
+        ),
+    ],
+)
+def test_the_parcel_of_a_region(shown: RegionReadout, note: ParcelNote | None, said: str) -> None:
+    shown.set_readout(replace(RSP, parcel=note))
+    assert (shown.level.text(), shown.level.isVisible()) == (said, bool(said))
+    assert "RSP" in visible_text(shown)
 
 
 def test_a_region_with_its_volumes(shown: RegionReadout) -> None:
@@ -123,7 +140,7 @@ def test_while_counting_no_number_is_shown(shown: RegionReadout) -> None:
     shown.set_readout(RSP)
     shown.set_readout(COMPUTING)
     shown.set_progress(TableProgress("computing", 120, 431, 23_456_789))
-    assert {v.text() for n, v in shown.values.items() if n != "Unsided"} == {"computing…"}
+    assert {v.text() for n, v in shown.values.items() if n != "Unsided"} == {"…"}
     assert "10.501" not in visible_text(shown)
     assert not shown.share.isVisible()
     assert shown.values["Total"].toolTip() == ""

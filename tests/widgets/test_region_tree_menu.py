@@ -84,6 +84,43 @@ def test_the_menu_asks(tree: RegionTree, heard: Heard) -> None:
     ]
 
 
+def test_the_menu_asks_for_groups_and_masks(tree: RegionTree) -> None:
+    asked: list[tuple[Any, ...]] = []
+    for name in ("new_group", "add_to_group", "add_mask", "export_masks"):
+        getattr(tree, name).connect(lambda *what, name=name: asked.append((name, *what)))
+    tree.set_selected((RSP, VIS))
+    tree.groups = ("R&D",)
+    own = "Add mask layer of own voxels only"
+    for text in ("New group…", "Add mask layer", own, "Export masks…"):
+        trigger(open_menu(tree, VIS), text)
+    menu = open_menu(tree, VIS)
+    submenu = next(a for a in menu.actions() if a.text() == "Add to group").menu()
+    menu.close()
+    assert isinstance(submenu, QMenu)
+    assert [a.text() for a in submenu.actions()] == ["R&&D"]  # one & would mark a key
+    submenu.actions()[0].trigger()
+    assert asked == [
+        ("new_group", (RSP, VIS)),
+        ("add_mask", (RSP, VIS), False),
+        ("add_mask", (RSP, VIS), True),
+        ("export_masks", (RSP, VIS)),
+        ("add_to_group", (RSP, VIS), "R&D"),
+    ]
+
+
+def test_own_voxels_are_offered_where_there_may_be_some_beside_parts(tree: RegionTree) -> None:
+    def is_offered(position: int) -> bool:
+        menu = open_menu(tree, position)
+        menu.close()
+        return any("own voxels" in action.text() for action in menu.actions())
+
+    assert not is_offered(TH)  # it has no parts
+    assert is_offered(RSP)  # nobody knows yet
+    tree.own_voxels = np.arange(9) == CTX
+    assert not is_offered(RSP)
+    assert is_offered(CTX)
+
+
 @pytest.mark.parametrize(
     ("what", "text"),
     [

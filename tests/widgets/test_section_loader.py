@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QPushButton, QWidget
 
 from napari_stria.errors import DatasetNotFoundError, NetworkError, ReferenceSpaceError
-from napari_stria.session.section_session import SectionOptions
+from napari_stria.session.section_options import SectionOptions
 from napari_stria.session.section_streaming import StreamStatus
 from napari_stria.widgets.section_loader import SectionPanel
 

@@ -237,6 +237,19 @@ def test_missing_meshes_are_said_and_shown(linked: Linked) -> None:
     assert linked.tree.model.index_of(VIS, SURFACE).data() == "–"
 
 
+def test_an_atlas_without_meshes_says_so_at_each_region(
+    tree: RegionTree, atlas: Atlas, pool: ChunkPool
+) -> None:
+    linked = Linked(tree, atlas, pool)
+    # As in the dock: the tree hears of an atlas after its surfaces do, and has no region before.
+    tree.set_ontology(None)
+    linked.session.opened.connect(lambda opened: tree.set_ontology(opened.ontology))
+    linked.session.show(atlas)
+    assert atlas.meshes is None
+    for position in (CTX, TH):
+        assert tree.model.index_of(position, SURFACE).data() == "–"
+
+
 def test_what_fails_can_be_tried_again(linked: Linked) -> None:
     linked.meshes.away = True
     linked.surfaces.show([CTX])

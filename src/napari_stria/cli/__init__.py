@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from napari_stria import __version__
-from napari_stria.cli import atlas, images, offline, sections, view
+from napari_stria.cli import atlas, downloads, exports, images, offline, sections, view
 from napari_stria.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, note, settle
 from napari_stria.errors import ResolutionWarning, SectionSkippedWarning, StriaError, plain_text
 
@@ -76,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     sections.add_commands(commands)
     images.add_commands(commands)
     offline.add_commands(commands)
+    downloads.add_commands(commands)
+    exports.add_commands(commands)
     view.add_commands(commands)
     return parser
 

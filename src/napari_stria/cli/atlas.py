@@ -7,14 +7,21 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_stria.cli.options import add_bucket, bucket_options, sizes_um
+from napari_stria.cli.atlas_options import add_atlas, opened_atlas
+from napari_stria.cli.groups import asked_groups
 from napari_stria.cli.output import EXIT_OK, ProgressLine, write_table
-from napari_stria.errors import VoxelSizeMissingError
+from napari_stria.cli.parcels import (
+    add_parcels,
+    asked_parcellation,
+    parcels_note,
+    picked_parcels,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from napari_stria.core.atlas import Atlas
+    from napari_stria.core.ontology import Ontology
 
 _REGION_HELP = "an acronym, name or pattern such as 'RSP*'; may be repeated"
 
@@ -22,71 +29,31 @@ _REGION_HELP = "an acronym, name or pattern such as 'RSP*'; may be repeated"
 def add_commands(commands: Any) -> None:
     """Add ``info``, ``regions`` and ``volumes`` to the command line's subparsers."""
     info = commands.add_parser("info", help="say what an atlas is; no voxel is read")
-    _atlas_arguments(info)
+    add_atlas(info)
     info.set_defaults(run=_info)
 
     regions = commands.add_parser("regions", help="list the regions of an atlas")
-    _atlas_arguments(regions)
+    add_atlas(regions)
     regions.add_argument("--region", action="append", metavar="TEXT", help=_REGION_HELP)
+    regions.add_argument(
+        "--set", action="append", type=int, metavar="ID", help="a structure set; may be repeated"
+    )
     regions.add_argument("--csv", type=Path, metavar="FILE", help="write a CSV file")
     regions.set_defaults(run=_regions)
 
     volumes = commands.add_parser("volumes", help="count every region of an atlas")
-    _atlas_arguments(volumes)
-    volumes.add_argument("--region", action="append", metavar="TEXT", help=_REGION_HELP)
+    add_atlas(volumes)
+    volumes.add_argument(
+        "--region", action="append", metavar="TEXT", help=f"{_REGION_HELP}; group:NAME of --groups"
+    )
     volumes.add_argument("--resolution", type=float, metavar="UM", help="voxel size to count at")
     volumes.add_argument("--csv", type=Path, metavar="FILE", help="write a CSV file")
+    add_parcels(volumes)
     volumes.set_defaults(run=_volumes)
 
 
-def _atlas_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "atlas",
-        help="a name such as allen_mouse_25um, or the address of an annotation: an OME-Zarr, a "
-        "zarr array or a zip of one, Allen's NRRD",
-    )
-    parser.add_argument(
-        "--root", help="https:// or s3:// address or folder of the atlases (default: BrainGlobe's)"
-    )
-    parser.add_argument(
-        "--terminology", help="with an address: that of the terminology.csv (or structure graph)"
-    )
-    parser.add_argument(
-        "--voxel-size",
-        type=sizes_um,
-        metavar="UM",
-        help="of an array that does not state it; one number, or AP,DV,ML",
-    )
-    parser.add_argument("--sha256", metavar="HEX", help="digest that a zip or NRRD must have")
-    add_bucket(parser)
-    parser.add_argument("--atlas-version", help="version of the atlas (default: the newest)")
-
-
-def _opened(arguments: argparse.Namespace) -> Atlas:
-    from napari_stria.io.opening import open_atlas
-
-    progress = ProgressLine(f"opening {arguments.atlas}")
-    try:
-        return open_atlas(
-            arguments.atlas,
-            root=arguments.root,
-            terminology=arguments.terminology,
-            version=arguments.atlas_version,
-            resolution_um=arguments.voxel_size,
-            sha256=arguments.sha256,
-            storage_options=bucket_options(arguments),
-            progress=progress,
-        )
-    except VoxelSizeMissingError as error:
-        raise VoxelSizeMissingError(
-            f"{arguments.atlas} does not say its voxel size; give it, e.g. --voxel-size 25."
-        ) from error
-    finally:
-        progress.end()
-
-
 def _info(arguments: argparse.Namespace) -> int:
-    atlas = _opened(arguments)
+    atlas = opened_atlas(arguments)
     print(f"{atlas.name}: {len(atlas.ontology)} regions, axes {atlas.space} (AP, DV, ML)")
     for level in atlas.annotation.levels:
         size = " x ".join(f"{s:g}" for s in level.scale_um)
@@ -101,47 +68,79 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _regions(arguments: argparse.Namespace) -> int:
-    atlas = _opened(arguments)
-    frame = atlas.ontology.to_dataframe().drop(columns=["rgb_triplet", "structure_id_path"])
-    write_table(_picked(frame, atlas, arguments.region), arguments.csv)
+    ontology = opened_atlas(arguments).ontology
+    frame = ontology.to_dataframe().drop(columns=["rgb_triplet", "structure_id_path"])
+    frame["structure_set_ids"] = [";".join(map(str, ids)) for ids in frame["structure_set_ids"]]
+    if arguments.set is not None:
+        frame = frame.loc[[s.id for s in ontology.in_set(arguments.set)]]
+    frame = _picked(frame, ontology, arguments.region)
+    if arguments.csv is None:
+        # Most sources do not know these.
+        said = frame[list(_FROM_ALLEN)].replace("", None).notna().any()
+        frame = frame.drop(columns=said.index[~said])
+    write_table(frame, arguments.csv)
     return EXIT_OK
 
 
-def _volumes(arguments: argparse.Namespace) -> int:
-    from napari_stria.core.regions import region_table
+_FROM_ALLEN = ("graph_id", "graph_order", "structure_set_ids")
 
-    atlas = _opened(arguments)
-    progress = ProgressLine(f"counting {atlas.name}")
-    table = region_table(atlas, arguments.resolution, progress=progress)
-    progress.end()
-    frame = _picked(table, atlas, arguments.region).reset_index()
+
+def _volumes(arguments: argparse.Namespace) -> int:
+    atlas = opened_atlas(arguments)
+    table, said = _counted(arguments, atlas)
+    frame = table.reset_index()
     shown = [column for column in _SHOWN if column in frame]
     write_table(frame if arguments.csv else frame[shown], arguments.csv)
     size = " x ".join(f"{s:g}" for s in table.attrs["resolution_um"])
-    note = f"counted at {size} um; axes {atlas.space}"
+    note = f"{said}counted at {size} um; axes {atlas.space}"
     if table.attrs["unlisted_voxels"]:
         note += f"; {table.attrs['unlisted_voxels']} voxels have labels that the ontology lacks"
     print(note, file=sys.stderr)
     return EXIT_OK
 
 
+def _counted(arguments: argparse.Namespace, atlas: Atlas) -> tuple[pd.DataFrame, str]:
+    """Return the table that was asked for, with its attributes, and what is to be said of it."""
+    from napari_stria.core.group_table import group_table
+    from napari_stria.core.parcellated import parcellated_table
+    from napari_stria.core.regions import region_table
+
+    resolution, progress = arguments.resolution, ProgressLine(f"counting {atlas.name}")
+    groups = asked_groups(arguments.groups, arguments.region, atlas.ontology)
+    parcels = None if groups else asked_parcellation(arguments, atlas.ontology)
+    if groups:
+        table = frame = group_table(atlas, groups, resolution, progress=progress)
+        frame = frame if arguments.csv else frame.drop(columns="name")
+        said = f"{len(groups)} groups, each the union of its regions; "
+    elif parcels is None:
+        table = region_table(atlas, resolution, progress=progress)
+        frame, said = _picked(table, atlas.ontology, arguments.region), ""
+    else:
+        table = parcellated_table(atlas, parcels, resolution, progress=progress)
+        frame, said = picked_parcels(table, arguments.region), f"{parcels_note(parcels, table)}; "
+    progress.end()
+    frame.attrs = table.attrs
+    return frame, said
+
+
 # A terminal shows these as far as a table has them; a file has all columns.
 _SHOWN = [
-    "id", "acronym", "name", "voxels", "volume_mm3", "left_mm3", "right_mm3", "unsided_mm3",
+    "group", "id", "acronym", "name",
+    "voxels", "volume_mm3", "left_mm3", "right_mm3", "unsided_mm3",
 ]  # fmt: skip
 
 
-def _picked(frame: pd.DataFrame, atlas: Atlas, texts: list[str] | None) -> pd.DataFrame:
-    """Return the rows of the regions that were asked; all of them by default."""
+def _picked(frame: pd.DataFrame, ontology: Ontology, texts: list[str] | None) -> pd.DataFrame:
+    """Return those rows of a table that are of the regions that were asked; all by default."""
     if not texts:
         return frame
     ids: list[int] = []
     for text in texts:
         is_pattern = any(c in text for c in "*?[")
-        found = atlas.ontology.search(text) if is_pattern else [atlas.ontology[text]]
+        found = ontology.search(text) if is_pattern else [ontology[text]]
         if not found:
             from napari_stria.errors import RegionNotFoundError
 
             raise RegionNotFoundError(f"no region fits {text!r}; try another pattern.")
         ids += [s.id for s in found]
-    return frame.loc[list(dict.fromkeys(ids))]
+    return frame.loc[[i for i in dict.fromkeys(ids) if i in frame.index]]

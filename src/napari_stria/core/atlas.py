@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from napari_stria.core.counting import LabelStatistics
 from napari_stria.core.labels import check_label_dtype
 from napari_stria.core.mesh import MeshSource
 from napari_stria.core.ontology import Ontology
+from napari_stria.core.ontology_table import records_of_table
 from napari_stria.core.pyramid import (
     Level,
     Multiscale,
@@ -21,7 +23,7 @@ from napari_stria.core.pyramid import (
     resolution_triple,
     single_level,
 )
-from napari_stria.core.space import Triple, checked_space
+from napari_stria.core.space import Triple, checked_space, midplane_index
 from napari_stria.errors import CoordinateError, FormatError
 
 
@@ -65,6 +67,9 @@ class Atlas:
         Reference images by name; may be empty.
     hemispheres : Multiscale or None
         1 = left, 2 = right; None where the midplane parts the sides.
+    midplane_um : float or None
+        ML coordinate at which the sides meet, where no hemispheres volume tells them; None where
+        it is in the middle of each level, by BrainGlobe's rule.
     metadata : mapping
         What the source says of itself (citation, species, link, version ...).
     statistics : StatisticsStore
@@ -83,6 +88,7 @@ class Atlas:
     resolution_um: Triple
     templates: Mapping[str, Multiscale] = field(default_factory=lambda: MappingProxyType({}))
     hemispheres: Multiscale | None = None
+    midplane_um: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     statistics: StatisticsStore = field(default_factory=MemoryStatistics, repr=False)
     meshes: MeshSource | None = None
@@ -94,6 +100,14 @@ class Atlas:
             if level.ndim != 3:
                 raise FormatError(f"an annotation has 3 axes (AP, DV, ML), not {level.ndim}.")
             check_label_dtype(level.dtype)
+
+    def midplane_index(self, level: Level) -> int:
+        """Return the first ML index of the far side in a level of this atlas."""
+        n, scale, origin = level.shape[2], level.scale_um[2], level.origin_um[2]
+        if self.midplane_um is None:
+            return midplane_index(n)
+        # The first voxel whose centre is not on the near side.
+        return min(max(math.ceil((self.midplane_um - origin) / scale - 0.5), 0), n)
 
     def hemispheres_level(self, level: Level) -> Level | None:
         """Return the hemispheres level that matches a level of the annotation."""
@@ -163,24 +177,11 @@ def atlas_from_array(
 
 
 def ontology_from_dataframe(frame: pd.DataFrame) -> Ontology:
-    """Return the ontology of a table with the columns of `Ontology.to_dataframe`."""
-    needed = ["id", "acronym", "name", "parent_id"]
-    missing = [c for c in needed if c not in frame.columns]
-    if missing:
-        raise FormatError(f"the table lacks the columns {missing}; it needs {needed}.")
+    """Return the ontology of a table with the columns of `Ontology.to_dataframe`.
 
-    def whole(value: Any) -> int | None:
-        return None if pd.isna(value) else int(value)
-
-    grey = (160, 160, 160)
-    return Ontology.from_records(
-        {
-            "id": int(row["id"]),
-            "parent_id": whole(row["parent_id"]),
-            "acronym": str(row["acronym"]),
-            "name": str(row["name"]),
-            "rgb_triplet": tuple(row.get("rgb_triplet", grey)),
-            "annotation_value": whole(row.get("annotation_value", row["id"])),
-        }
-        for row in frame.to_dict("records")
-    )
+    Raises
+    ------
+    FormatError
+        If one of id, acronym, name and parent_id is missing, or a cell is not what it should be.
+    """
+    return Ontology(records_of_table(frame))

@@ -6,29 +6,22 @@ never on voxels, and block by block, so that memory does not grow with the volum
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from itertools import product
 from threading import Event
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from dask.base import compute, get_scheduler
-from dask.delayed import delayed
+import pandas as pd
 
+from napari_stria.core.block_pass import Progress as Progress
+from napari_stria.core.block_pass import over_blocks
 from napari_stria.core.boxes import BlockIndex, block_box
-from napari_stria.core.daemons import DaemonPool
 from napari_stria.core.labels import as_int64, check_label_dtype
 from napari_stria.core.pyramid import BlockReader, Level, read_box
 from napari_stria.core.space import midplane_index, near_side
-from napari_stria.errors import FormatError, TaskCancelled
-
-LEFT, RIGHT, UNSIDED = 0, 1, 2
-_BATCH = 32
-Progress = Callable[[int, int], None]
+from napari_stria.errors import FormatError
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,51 +129,69 @@ def count_array(
     halves: npt.NDArray[Any] | None = None,
 ) -> LabelStatistics | None:
     """Count the labels of an array that lies at `offset` (AP, DV, ML) in its level."""
-    _, n_dv, n_ml = block.shape
+    n_ml = block.shape[2]
     flat = np.ascontiguousarray(block).reshape(-1)
-    starts = _row_run_starts(flat, n_ml, rule.midplane - int(offset[2]), halves)
+    midplane = rule.midplane - int(offset[2])
+    starts = _row_run_starts(flat, n_ml, midplane, halves)
     lengths = np.diff(starts, append=flat.size)
-    kept = flat[starts] != 0
-    starts, lengths = starts[kept], lengths[kept].astype(np.int64)
-    if starts.size == 0:
+    labels = flat[starts]
+    kept = labels != 0
+    if not kept.any():
         return None
-    rows, ml = np.divmod(starts, n_ml)
-    ap, dv = np.divmod(rows, n_dv)
-    first = (ap + offset[0], dv + offset[1], ml + offset[2])
-    labels = as_int64(flat[starts])
-    side = _run_sides(first[2], starts, rule, halves)
-    return _reduced_runs(labels, lengths, first, side)
+    codes, known = pd.factorize(as_int64(labels[kept]))
+    # 16-bit codes let numpy use radix sort. It is stable: within a label AP still grows.
+    order = np.argsort(codes.astype(np.uint16) if known.size < 2**16 else codes, kind="stable")
+    at = np.concatenate(([0], np.cumsum(np.bincount(codes))[:-1]))
+    # Half the bytes to move; products of two indices within a block still fit.
+    small = np.int32 if flat.size < 2**31 and max(block.shape) < 2**15 else np.int64
+    starts, lengths = starts[kept].astype(small)[order], lengths[kept].astype(small)[order]
+    sides = _voxels_of_sides(starts, lengths, at, n_ml, rule.near_side, midplane, halves)
+    found = _reduced_runs(known, starts, lengths, at, sides, block.shape)
+    by_label = np.argsort(known)
+    return LabelStatistics(
+        known[by_label],
+        found.sides[by_label],
+        (found.sums + offset * found.voxels[:, None])[by_label],
+        (found.lows + offset)[by_label],
+        (found.highs + offset)[by_label],
+    )
 
 
 def _reduced_runs(
     labels: npt.NDArray[np.int64],
-    lengths: npt.NDArray[np.int64],
-    first: tuple[npt.NDArray[np.int64], ...],
-    side: npt.NDArray[np.int64],
+    starts: npt.NDArray[Any],
+    lengths: npt.NDArray[Any],
+    at: npt.NDArray[np.intp],
+    sides: npt.NDArray[np.int64],
+    shape: tuple[int, ...],
 ) -> LabelStatistics:
-    """Reduce runs in raster order, each with its first index along AP, DV, ML, to labels."""
-    order = _label_order(labels)
-    labels, lengths, side = labels[order], lengths[order], side[order]
-    ap, dv, ml = (index[order] for index in first)
-    at = np.concatenate(([0], np.flatnonzero(labels[1:] != labels[:-1]) + 1))
-    last = np.append(at[1:], labels.size) - 1
-    total = np.add.reduceat
+    """Reduce runs that are sorted by label, each label's from `at` on, to labels."""
+    _, n_dv, n_ml = shape
+    rows = starts // n_ml
+    ap = rows // n_dv
+    dv, ml = rows - ap * n_dv, starts - rows * n_ml
+    ml_last = ml + (lengths - 1)
+    last = np.append(at[1:], starts.size) - 1
 
-    def columns(*values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        return np.stack(values, axis=1)
+    def columns(*values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        return np.stack(values, axis=1).astype(np.int64)
 
     return LabelStatistics(
-        labels[at],
-        columns(*(total(np.where(side == s, lengths, 0), at) for s in (LEFT, RIGHT, UNSIDED))),
+        labels,
+        sides,
         columns(
-            total(ap * lengths, at),
-            total(dv * lengths, at),
-            total(ml * lengths + lengths * (lengths - 1) // 2, at),
+            _totals(ap * lengths, at),
+            _totals(dv * lengths, at),
+            _totals((ml + ml_last) * lengths, at) // 2,
         ),
-        # The order is stable: within a label AP still grows.
         columns(ap[at], np.minimum.reduceat(dv, at), np.minimum.reduceat(ml, at)),
-        columns(ap[last], np.maximum.reduceat(dv, at), np.maximum.reduceat(ml + lengths - 1, at)),
+        columns(ap[last], np.maximum.reduceat(dv, at), np.maximum.reduceat(ml_last, at)),
     )
+
+
+def _totals(values: npt.NDArray[Any], at: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+    total: npt.NDArray[np.int64] = np.add.reduceat(values, at, dtype=np.int64)
+    return total
 
 
 def _row_run_starts(
@@ -198,50 +209,46 @@ def _row_run_starts(
     return np.flatnonzero(is_start)
 
 
-def _run_sides(
-    first_ml: npt.NDArray[np.int64],
-    starts: npt.NDArray[np.int64],
-    rule: SideRule,
+def _voxels_of_sides(
+    starts: npt.NDArray[Any],
+    lengths: npt.NDArray[Any],
+    at: npt.NDArray[np.intp],
+    n_ml: int,
+    near: str,
+    midplane: int,
     halves: npt.NDArray[Any] | None,
 ) -> npt.NDArray[np.int64]:
+    """Return (K, 3) voxels on the left, on the right and on neither side; see `_reduced_runs`."""
+    voxels = _totals(lengths, at)
     if halves is not None:
         value = halves.reshape(-1)[starts]
-        return np.select([value == 1, value == 2], [LEFT, RIGHT], UNSIDED)
-    near, far = (LEFT, RIGHT) if rule.near_side == "left" else (RIGHT, LEFT)
-    return np.where(first_ml < rule.midplane, near, far)
+        left, right = (_totals(np.where(value == v, lengths, 0), at) for v in (1, 2))
+        return np.stack([left, right, voxels - left - right], axis=1)
+    if 0 < midplane < n_ml:
+        near_voxels = _totals(np.where(starts % n_ml < midplane, lengths, 0), at)
+    else:
+        near_voxels = voxels if midplane > 0 else np.zeros_like(voxels)
+    pair = (near_voxels, voxels - near_voxels)
+    left, right = pair if near == "left" else pair[::-1]
+    return np.stack([left, right, np.zeros_like(voxels)], axis=1)
 
 
-def _label_order(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
-    """Return the stable order that sorts the labels; 16-bit codes let numpy use radix sort."""
-    known = np.unique(labels)
-    codes = np.searchsorted(known, labels)
-    return np.argsort(codes.astype(np.uint16) if known.size < 2**16 else codes, kind="stable")
+def side_rule(
+    level: Level, space: str, hemispheres: Level | None, midplane: int | None = None
+) -> SideRule:
+    """Return how sides are found in a level of an atlas.
 
-
-def side_rule(level: Level, space: str, hemispheres: Level | None) -> SideRule:
-    """Return how sides are found in a level of an atlas."""
+    Without hemispheres the far side begins at the ML index `midplane`, by default in the middle.
+    """
     if hemispheres is not None and hemispheres.shape != level.shape:
         raise FormatError(
             f"the hemispheres volume is {hemispheres.shape} where the annotation is {level.shape} "
             f"at {level.scale_um} um; count at another resolution."
         )
     reader = None if hemispheres is None else hemispheres.reader
-    return SideRule(near_side(space), midplane_index(level.shape[2]), reader)
-
-
-def _scheduling(scheduler: Any) -> dict[str, Any]:
-    """Return how dask shall run: as asked, as configured, or else in daemon threads of ours.
-
-    dask's own threads are waited for when the program ends, for as long as a server stalls.
-    """
-    if scheduler is None and get_scheduler() is None:
-        return {"scheduler": "threads", "pool": _daemon_pool()}
-    return {"scheduler": scheduler}
-
-
-@cache
-def _daemon_pool() -> DaemonPool:
-    return DaemonPool(os.cpu_count() or 2)
+    if midplane is None:
+        midplane = midplane_index(level.shape[2])
+    return SideRule(near_side(space), midplane, reader)
 
 
 def count_labels(
@@ -260,13 +267,8 @@ def count_labels(
         Whole-number labels.
     rule : SideRule
         From `side_rule`.
-    scheduler : optional
-        Any dask scheduler, as ``dask.compute`` takes it; None uses dask's own choice (the
-        distributed client where there is one, else threads).
-    progress : callable, optional
-        Called with the blocks done and their total.
-    cancel : threading.Event, optional
-        Ends the work between blocks when it is set.
+    scheduler, progress, cancel
+        See `napari_stria.core.block_pass.over_blocks`.
 
     Raises
     ------
@@ -274,17 +276,10 @@ def count_labels(
         If `cancel` was set.
     """
     check_label_dtype(level.dtype)
-    indices = list(product(*(range(n) for n in level.n_blocks)))
-    reader = delayed(level.reader, traverse=False)
-    count = delayed(count_block, traverse=False)
-    shared_rule = delayed(rule, traverse=False)
     total = merge([])
-    for at in range(0, len(indices), _BATCH):
-        if cancel is not None and cancel.is_set():
-            raise TaskCancelled("counting was cancelled; no volume was kept.")
-        batch = [count(reader, index, shared_rule) for index in indices[at : at + _BATCH]]
-        parts: Sequence[LabelStatistics | None] = compute(*batch, **_scheduling(scheduler))
-        total = merge([total, *(p for p in parts if p is not None)])
-        if progress is not None:
-            progress(min(at + _BATCH, len(indices)), len(indices))
+    batches = over_blocks(
+        count_block, level, rule, scheduler=scheduler, progress=progress, cancel=cancel
+    )
+    for batch in batches:
+        total = merge([total, *(part for _, part in batch if part is not None)])
     return total

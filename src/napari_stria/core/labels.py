@@ -10,9 +10,12 @@ import numpy.typing as npt
 from napari_stria.core.ontology import Ontology
 from napari_stria.errors import CorruptDataError, FormatError
 
+# Values below this are looked up in a table, which is many times faster than searching.
+_TABLE_END = 1 << 16
+
 
 class LabelLookup:
-    """Finds the region of a label by binary search in the sorted annotation values.
+    """Finds the region of a label: small ones in a table, others by binary search.
 
     Parameters
     ----------
@@ -24,6 +27,11 @@ class LabelLookup:
         order = np.argsort(ontology.annotation_values)
         self._values = ontology.annotation_values[order]
         self._positions = order.astype(np.int32)
+        small = self._values[self._values < _TABLE_END]
+        # At least one entry, 0 for the background; all that lie beyond share the last one.
+        end = int(small[-1]) + 1 if small.size else 1
+        self._table = np.full(end + 1, -1, dtype=np.int32)
+        self._table[small] = self._positions[: small.size]
 
     def __len__(self) -> int:
         return len(self._values)
@@ -31,6 +39,16 @@ class LabelLookup:
     def positions(self, labels: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
         """Return the pre-order position of each label, -1 where the ontology lacks it."""
         labels = as_int64(labels)
+        beyond = len(self._table) - 1
+        # Seen as unsigned, a negative label is a large one.
+        slot = np.minimum(labels.view(np.uint64), np.uint64(beyond)).view(np.int64)
+        found: npt.NDArray[np.int32] = np.asarray(self._table[slot])
+        large = slot == beyond
+        if large.any():
+            found[large] = self._searched(labels[large])
+        return found
+
+    def _searched(self, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
         slot = np.minimum(np.searchsorted(self._values, labels), len(self._values) - 1)
         return np.where(self._values[slot] == labels, self._positions[slot], -1).astype(np.int32)
 
@@ -50,13 +68,25 @@ class LabelLookup:
         0 is background, p + 1 the region at pre-order position p, and `unlisted_index` a label
         that the ontology lacks. The work is done on runs of equal labels, not on voxels.
         """
+        index, lengths = self.to_runs(block)
+        return np.repeat(index, lengths).reshape(block.shape)
+
+    def to_runs(self, block: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+        """Return the runs of equal labels in a block, in C order and across the ends of rows.
+
+        Returns
+        -------
+        index : (R,) ndarray of `index_dtype`
+            Display index of each run; see `to_index`.
+        lengths : (R,) intp ndarray
+            Voxels of each run.
+        """
         flat = np.ascontiguousarray(block).reshape(-1)
         starts = run_starts(flat)
         labels = flat[starts]
         index = self.positions(labels) + 1
         index[(index == 0) & (labels != 0)] = self.unlisted_index
-        lengths = np.diff(starts, append=flat.size)
-        return np.repeat(index.astype(self.index_dtype), lengths).reshape(block.shape)
+        return index.astype(self.index_dtype), np.diff(starts, append=flat.size)
 
 
 def run_starts(flat: npt.NDArray[Any]) -> npt.NDArray[np.intp]:

@@ -1,27 +1,37 @@
-"""Regions of an atlas and their hierarchy."""
+"""The regions of an atlas: what is asked of them, and ontologies made from others."""
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from napari_stria.core.hierarchy import Hierarchy
+from napari_stria.core.ontology_maps import (
+    StructureField,
+    found_by_id,
+    found_by_text,
+    mapping,
+    positions_in_sets,
+)
+from napari_stria.core.ontology_table import table_of
+from napari_stria.core.ontology_voxels import VolumeReport, assigned, volume_report
+from napari_stria.core.region_search import search_structures
 from napari_stria.core.structures import (
     Structure,
     StructureRecord,
-    build_structures,
-    check_values,
-    pre_order,
+    record_of,
+    record_with_sets,
 )
-from napari_stria.errors import AmbiguousRegionError, RegionNotFoundError
+from napari_stria.errors import FormatError, RegionNotFoundError
+
+if TYPE_CHECKING:
+    from napari_stria.core.selection import Regions
 
 
-class Ontology(Collection[Structure]):
+class Ontology(Hierarchy):
     """The regions of an atlas in pre-order, so that a region with its descendants is a slice.
 
     Parameters
@@ -35,196 +45,108 @@ class Ontology(Collection[Structure]):
 
     Attributes
     ----------
-    ids, annotation_values : (N,) int64 ndarray
-    parents : (N,) int32 ndarray
-        Position of the parent, -1 for a root.
-    depths : (N,) int32 ndarray
-    subtree_ends : (N,) int32 ndarray
-        Position p with all its descendants is ``slice(p, subtree_ends[p])``.
-    rgb : (N, 3) uint8 ndarray
+    ids, annotation_values, parents, depths, subtree_ends, rgb
+        Arrays of N regions in pre-order; see `napari_stria.core.hierarchy.Hierarchy`, which also
+        has what leads up and down the hierarchy.
     set_names : mapping of int to str
         Names of the structure sets, for those that have one.
+    matched : int or None
+        How many regions got their sets from another ontology, where `with_sets` made this one.
 
     Raises
     ------
     OntologyError
         If there is no row, an id or annotation value is given twice, or parents form a cycle.
+
+    Notes
+    -----
+    Where the methods of AllenSDK's StructureTree and ReferenceSpace are (`o` is an ontology):
+
+    ========================================  ==================================================
+    ``get_structures_by_name/acronym/id``     ``o.by_name``, ``o.by_acronym``, ``o.by_id``
+    ``get_structures_by_set_id``              ``o.in_set``
+    ``get_structure_sets``                    ``o.structure_set_ids``, ``o.set_names``
+    ``value_map(f, g)``                       ``o.mapping(f, g)``
+    ``get_name_map``                          ``o.mapping("id", "name")``
+    ``get_id_acronym_map``                    ``o.mapping("acronym", "id")``
+    ``get_colormap``                          ``o.color_map()``
+    ``get_ancestor_id_map``                   ``o.ancestor_map()``
+    ``structure_descends_from``               ``o.descends_from``
+    ``has_overlaps``                          ``o.overlaps``
+    ``parents``, ``children``                 ``o.parent``, ``o.children``
+    ``ancestors``, ``descendants``            the same, with ``include_self=True``
+    ``node_ids``, ``nodes``                   ``o.ids``, ``list(o)``
+    ``filter_nodes(f)``                       ``[s for s in o if f(s)]``
+    ``clean_structures``                      `napari_stria.clean_structures`
+    ``ReferenceSpace.remove_unassigned``      ``o.without_unassigned(region_table(atlas))``
+    ========================================  ==================================================
     """
 
     def __init__(
         self, records: Iterable[StructureRecord], set_names: Mapping[int, str] | None = None
     ) -> None:
-        self.set_names: Mapping[int, str] = dict(set_names or {})
-        rows = [row for row in records if row.id != 0]
-        order, parents, ends = pre_order(rows)
-        ordered = [rows[i] for i in order]
-        self.parents = np.asarray(parents, dtype=np.int32)
-        self.subtree_ends = np.asarray(ends, dtype=np.int32)
-        self._structures = build_structures(ordered, parents)
-        check_values(self._structures)
-        self.ids = np.array([s.id for s in self._structures], dtype=np.int64)
-        self.annotation_values = np.array(
-            [s.annotation_value for s in self._structures], dtype=np.int64
-        )
-        self.depths = np.array([s.depth for s in self._structures], dtype=np.int32)
-        self.rgb = np.array([s.rgb_triplet for s in self._structures], dtype=np.uint8)
-        self._position_of_id = {s.id: i for i, s in enumerate(self._structures)}
-        self._by_acronym = _group(s.acronym for s in self._structures)
-        self._by_name = _group(s.name for s in self._structures)
+        super().__init__(records)
+        self.set_names: Mapping[int, str] = dict(sorted((set_names or {}).items()))
+        self.matched: int | None = None
         self._sets: dict[int, list[int]] = {}
         for position, structure in enumerate(self._structures):
             for set_id in structure.structure_set_ids:
                 self._sets.setdefault(set_id, []).append(position)
 
-    # -- sequence of structures ---------------------------------------------------------------
-
-    def __len__(self) -> int:
-        return len(self._structures)
-
-    def __iter__(self) -> Iterator[Structure]:
-        return iter(self._structures)
-
-    def __getitem__(self, key: Any) -> Any:
-        """Region by id (int), acronym or name (str); see `position`."""
-        return self._structures[self.position(key)]
-
-    def __contains__(self, key: object) -> bool:
-        try:
-            self.position(key)  # type: ignore[arg-type]
-        except (RegionNotFoundError, TypeError):
-            return False
-        return True
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Ontology) and self._structures == other._structures
-
-    def __hash__(self) -> int:
-        return hash(self._structures)
+    @classmethod
+    def from_records(cls, records: Iterable[Mapping[str, Any]]) -> Ontology:
+        """Build an ontology from mappings with the fields of `StructureRecord`."""
+        return cls(StructureRecord(**record) for record in records)
 
     def __repr__(self) -> str:
         return f"<Ontology of {len(self)} regions, root {self._structures[0].acronym!r}>"
 
-    def at(self, position: int) -> Structure:
-        """Return the region at a pre-order position."""
-        return self._structures[position]
+    # -- several regions at once ---------------------------------------------------------------
 
-    # -- looking up ---------------------------------------------------------------
-
-    def position(self, region: int | str | Structure) -> int:
-        """Return the pre-order position of a region.
-
-        A number is an id. A text is an acronym; if there is none such, a full name; if there is
-        none such either, an id written in digits.
+    def by_name(self, names: str | Iterable[str]) -> list[Structure]:
+        """Return the regions of some full names, in their order; all that share a name.
 
         Raises
         ------
         RegionNotFoundError
-            With the nearest acronyms and names.
-        AmbiguousRegionError
-            If several regions share the acronym or name.
+            With the names that no region has, and those that are near.
         """
-        if isinstance(region, Structure):
-            region = region.id
-        if isinstance(region, (int, np.integer)) and not isinstance(region, bool):
-            found = self._position_of_id.get(int(region))
-            if found is None:
-                raise RegionNotFoundError(f"no region has the id {region}; search by name instead.")
-            return found
-        if not isinstance(region, str):
-            raise TypeError(f"a region is an id, an acronym or a name, not {region!r}.")
-        for table in (self._by_acronym, self._by_name):
-            if positions := table.get(region):
-                return self._only(region, positions)
-        if region.isdecimal() and int(region) in self._position_of_id:
-            return self._position_of_id[int(region)]
-        raise RegionNotFoundError(self._suggest(region))
+        return self._at(found_by_text("name", names, self._by_name))
 
-    def _only(self, text: str, positions: list[int]) -> int:
-        if len(positions) > 1:
-            ids = ", ".join(str(self._structures[p].id) for p in positions)
-            raise AmbiguousRegionError(
-                f"{text!r} names {len(positions)} regions; use one of the ids {ids}."
-            )
-        return positions[0]
+    def by_acronym(self, acronyms: str | Iterable[str]) -> list[Structure]:
+        """Return the regions of some acronyms, in their order; all that share one. Case matters.
 
-    def _suggest(self, text: str) -> str:
-        known = {k.lower(): k for k in (*self._by_name, *self._by_acronym)}
-        near = difflib.get_close_matches(text.lower(), known, n=4, cutoff=0.5)
-        hint = f"did you mean {', '.join(known[k] for k in near)}?" if near else "try search()."
-        return f"no region has the acronym or name {text!r}; {hint}"
+        Raises
+        ------
+        RegionNotFoundError
+            With the acronyms that no region has, and those that are near.
+        """
+        return self._at(found_by_text("acronym", acronyms, self._by_acronym))
+
+    def by_id(self, ids: int | Iterable[int]) -> list[Structure]:
+        """Return the regions of some ids, in their order.
+
+        Raises
+        ------
+        RegionNotFoundError
+            With the ids that no region has.
+        """
+        return self._at(found_by_id(ids, self._position_of_id))
+
+    def in_set(self, structure_set_ids: int | Iterable[int]) -> list[Structure]:
+        """Return the regions that a structure set lists, or any of several; in pre-order.
+
+        Raises
+        ------
+        RegionNotFoundError
+            If no region is in one of the sets.
+        """
+        return self._at(positions_in_sets(structure_set_ids, self._sets))
 
     @property
     def structure_set_ids(self) -> tuple[int, ...]:
         """Ids of the structure sets that list a region of this ontology, ascending."""
         return tuple(sorted(self._sets))
-
-    def in_set(self, structure_set_id: int) -> list[Structure]:
-        """Return the regions that a structure set lists, in pre-order.
-
-        Raises
-        ------
-        RegionNotFoundError
-            If no region is in such a set.
-        """
-        positions = self._sets.get(int(structure_set_id))
-        if positions is None:
-            known = ", ".join(map(str, self.structure_set_ids[:8])) or "none at all"
-            raise RegionNotFoundError(
-                f"no region is in a structure set {structure_set_id}; this ontology knows {known}."
-            )
-        return [self._structures[p] for p in positions]
-
-    # -- hierarchy ---------------------------------------------------------------
-
-    def parent(self, region: int | str | Structure) -> Structure | None:
-        """Return the region one level up, None for a root."""
-        return self._structures[self.position(region)].parent
-
-    def children(self, region: int | str | Structure) -> list[Structure]:
-        """Return the regions one level down, in the order of the source."""
-        position = self.position(region)
-        return [self._structures[p] for p in self.child_positions(position)]
-
-    def child_positions(self, position: int) -> list[int]:
-        """Return the pre-order positions of a region's children; -1 gives the roots."""
-        children = []
-        p, end = position + 1, len(self) if position < 0 else int(self.subtree_ends[position])
-        while p < end:
-            children.append(p)
-            p = int(self.subtree_ends[p])
-        return children
-
-    def ancestors(
-        self, region: int | str | Structure, *, include_self: bool = False
-    ) -> list[Structure]:
-        """Return the regions above, the parent first and the root last."""
-        structure: Structure | None = self._structures[self.position(region)]
-        above = [structure] if structure is not None and include_self else []
-        while structure is not None and structure.parent is not None:
-            structure = structure.parent
-            above.append(structure)
-        return [s for s in above if s is not None]
-
-    def descendants(
-        self, region: int | str | Structure, *, include_self: bool = False
-    ) -> list[Structure]:
-        """Return all regions below, in pre-order."""
-        subtree = self.subtree(region)
-        return list(self._structures[subtree.start + (not include_self) : subtree.stop])
-
-    def subtree(self, region: int | str | Structure) -> slice:
-        """Return the positions of a region with all its descendants."""
-        position = self.position(region)
-        return slice(position, int(self.subtree_ends[position]))
-
-    def subtree_mask(self, regions: Iterable[int | str | Structure]) -> npt.NDArray[np.bool_]:
-        """Return an (N,) mask of the regions with all their descendants, each once."""
-        mask = np.zeros(len(self), dtype=bool)
-        for region in regions:
-            mask[self.subtree(region)] = True
-        return mask
-
-    # -- searching ---------------------------------------------------------------
 
     def search(self, text: str) -> list[Structure]:
         """Find regions by a part of the name or acronym, by an id, or by a pattern.
@@ -233,63 +155,135 @@ class Ontology(Collection[Structure]):
         match, and the answer is in pre-order; else the best answers come first (exact acronym,
         start of an acronym, anything else). Case does not matter.
         """
-        wanted = text.strip().lower()
-        if not wanted:
-            return []
-        if any(c in wanted for c in "*?["):
-            match = fnmatch.fnmatchcase
-            return [
-                s
-                for s in self._structures
-                if match(s.acronym.lower(), wanted) or match(s.name.lower(), wanted)
-            ]
-        ranked = ((_rank(s, wanted), i) for i, s in enumerate(self._structures))
-        return [self._structures[i] for rank, i in sorted(ranked) if rank < _NO_MATCH]
+        return search_structures(self._structures, text)
 
-    # -- export ---------------------------------------------------------------
+    def overlaps(self, regions: Regions) -> frozenset[int]:
+        """Return the ids of those regions of a selection that hold others of it.
+
+        Parameters
+        ----------
+        regions
+            See `napari_stria.core.selection.selected_positions`; with none the answer is empty.
+        """
+        # A selection is of regions of an ontology, so that its module stands above this one.
+        from napari_stria.core.selection import selected_positions
+
+        chosen = np.array(sorted(selected_positions(self, regions)), dtype=np.intp)
+        running = np.zeros(len(self) + 1, dtype=np.int64)
+        running[chosen + 1] = 1
+        np.cumsum(running, out=running)
+        within = running[self.subtree_ends[chosen]] - running[chosen + 1]
+        return frozenset(int(i) for i in self.ids[chosen[within > 0]])
+
+    # -- from one field to another ---------------------------------------------------------------
+
+    def mapping(self, key: StructureField, value: StructureField) -> dict[Any, Any]:
+        """Return one entry a region: from a field of it, or a function of it, to another.
+
+        Parameters
+        ----------
+        key, value : str or callable
+            The name of a field of `Structure` (``id``, ``acronym``, ``name``, ``rgb_triplet``,
+            ``graph_order``, ``parent_id``, ...), or what makes the entry of a `Structure`.
+
+        Raises
+        ------
+        AmbiguousRegionError
+            If two regions have the same key; it names them.
+        OntologyError
+            If a region has no such field.
+
+        Examples
+        --------
+        >>> ontology.mapping("acronym", "id")["VISp"]  # doctest: +SKIP
+        385
+        >>> ontology.mapping("id", lambda region: region.name.lower())[385]  # doctest: +SKIP
+        'primary visual area'
+        """
+        return mapping(self._structures, key, value)
+
+    def color_map(self) -> dict[int, tuple[int, int, int]]:
+        """Return the colour of each region by id, three values of 0 to 255."""
+        return {s.id: s.rgb_triplet for s in self._structures}
+
+    def ancestor_map(self) -> dict[int, tuple[int, ...]]:
+        """Return the ids from each region up to its root, the region itself first, by its id."""
+        return {s.id: s.structure_id_path[::-1] for s in self._structures}
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row a region in pre-order, indexed by id.
 
         Columns: id, acronym, name, parent_id (missing for a root), depth, annotation_value,
-        rgb_triplet, structure_id_path.
+        rgb_triplet, structure_id_path; graph_id and graph_order (missing where the source does
+        not say), structure_set_ids. Names of sets have no place in it.
         """
-        frame = pd.DataFrame(
-            {
-                "id": self.ids,
-                "acronym": [s.acronym for s in self],
-                "name": [s.name for s in self],
-                "parent_id": pd.array([s.parent.id if s.parent else None for s in self], "Int64"),
-                "depth": self.depths,
-                "annotation_value": self.annotation_values,
-                "rgb_triplet": [s.rgb_triplet for s in self],
-                "structure_id_path": [s.structure_id_path for s in self],
-            }
-        )
-        return frame.set_index("id", drop=False).rename_axis(None)
+        return table_of(self)
 
-    @classmethod
-    def from_records(cls, records: Iterable[Mapping[str, Any]]) -> Ontology:
-        """Build an ontology from mappings with the fields of `StructureRecord`."""
-        return cls(StructureRecord(**record) for record in records)
+    # -- with a volume, with another ontology ---------------------------------------------------
 
+    def without_unassigned(self, table: pd.DataFrame) -> tuple[Ontology, tuple[Structure, ...]]:
+        """Return the ontology without the regions that have no voxel, and those regions.
 
-_NO_MATCH = 4
+        This one stays as it is. A region whose descendants have voxels stays.
 
+        Parameters
+        ----------
+        table : DataFrame
+            The `napari_stria.region_table` of an atlas with this ontology.
 
-def _rank(structure: Structure, wanted: str) -> int:
-    acronym, name = structure.acronym.lower(), structure.name.lower()
-    if acronym == wanted or str(structure.id) == wanted:
-        return 0
-    if acronym.startswith(wanted):
-        return 1
-    if wanted in name:
-        return 2
-    return 3 if wanted in acronym else _NO_MATCH
+        Raises
+        ------
+        FormatError
+            If the table lacks regions or counts, or no region has a voxel.
+        """
+        stay = assigned(self, table)
+        if not stay.any():
+            raise FormatError(
+                "no region has a voxel in this table, so that nothing would be left; is it of "
+                "another volume?"
+            )
+        kept = (record_of(s) for s, stays in zip(self._structures, stay, strict=True) if stays)
+        removed = tuple(s for s, stays in zip(self._structures, stay, strict=True) if not stays)
+        return Ontology(kept, self.set_names), removed
 
+    def validate(self, table: pd.DataFrame) -> VolumeReport:
+        """Return how the ontology fits to a volume: what one of them has and the other has not.
 
-def _group(texts: Iterable[str]) -> dict[str, list[int]]:
-    groups: dict[str, list[int]] = {}
-    for position, text in enumerate(texts):
-        groups.setdefault(text, []).append(position)
-    return groups
+        Parameters
+        ----------
+        table : DataFrame
+            The `napari_stria.region_table` of an atlas with this ontology.
+
+        Raises
+        ------
+        FormatError
+            If the table lacks regions or counts.
+        """
+        return volume_report(self, table)
+
+    def with_sets(self, other: Ontology) -> Ontology:
+        """Return this ontology with the structure sets and graph fields of another one.
+
+        Atlases of BrainGlobe have none; `napari_stria.fetch_ontology` has the Allen Institute's.
+        A region is the same in both if its id is, and its acronym or name. One that the other
+        ontology lacks has none of these afterwards. How many are in both is `matched` of what is
+        returned.
+
+        Raises
+        ------
+        RegionNotFoundError
+            If no region is in both.
+        """
+        theirs = [other.same_region(structure) for structure in self._structures]
+        matched = sum(structure is not None for structure in theirs)
+        if not matched:
+            raise RegionNotFoundError(
+                "the two ontologies have no region in common; are they of one species?"
+            )
+        pairs = zip(self._structures, theirs, strict=True)
+        result = Ontology((record_with_sets(mine, its) for mine, its in pairs), other.set_names)
+        result.matched = matched
+        return result
+
+    def _at(self, positions: Iterable[int]) -> list[Structure]:
+        return [self._structures[p] for p in positions]

@@ -6,15 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_stria.core.phantom import (
-    F32,
-    LEVELS_UM,
-    Labels,
-    axis_mm,
-    grid_shape,
-    practice_annotation,
-    slabs,
-)
+from napari_stria.core.phantom import Labels, practice_annotation
+from napari_stria.core.phantom_grid import F32, LEVELS_UM, axis_mm, grid_shape, slabs
 from napari_stria.core.phantom_regions import PRACTICE_REGIONS
 from napari_stria.errors import CoordinateError
 

@@ -61,7 +61,8 @@ def label_statistics(
     number = atlas.annotation.levels.index(level)
     kept = atlas.statistics.get(number)
     if kept is None:
-        rule = side_rule(level, atlas.space, atlas.hemispheres_level(level))
+        halves = atlas.hemispheres_level(level)
+        rule = side_rule(level, atlas.space, halves, atlas.midplane_index(level))
         kept = count_labels(level, rule, scheduler=scheduler, progress=progress, cancel=cancel)
         atlas.statistics.put(number, kept)
     return kept
@@ -114,7 +115,7 @@ def table_from_statistics(atlas: Atlas, level: Level, statistics: LabelStatistic
     positions = lookup.positions(statistics.labels)
     listed = positions >= 0
     direct = _by_position(statistics, positions, len(atlas.ontology))
-    frame = _frame(
+    frame = statistics_frame(
         pd.Index(atlas.ontology.ids, name="id"),
         [s.acronym for s in atlas.ontology],
         [s.name for s in atlas.ontology],
@@ -140,7 +141,7 @@ def _unlisted_frame(
     rest: LabelStatistics, frame: pd.DataFrame, atlas: Atlas, grid: SamplingGrid
 ) -> pd.DataFrame:
     taken = np.isin(rest.labels, frame.index.to_numpy())
-    return _frame(
+    return statistics_frame(
         pd.Index(np.where(taken, -rest.labels, rest.labels), name="id"),
         [UNLISTED] * len(rest.labels),
         [f"label {label}, which the ontology lacks" for label in rest.labels],
@@ -189,7 +190,7 @@ def _with_descendants(direct: LabelStatistics, ontology: Ontology) -> LabelStati
     return LabelStatistics(direct.labels, summed(direct.sides), summed(direct.sums), lows, highs)
 
 
-def _frame(
+def statistics_frame(
     index: pd.Index[Any],
     acronyms: list[str],
     names: list[str],
@@ -200,6 +201,7 @@ def _frame(
     *,
     unsided: bool,
 ) -> pd.DataFrame:
+    """Return the columns of `region_table` of rows whose counts, sides and places are `total`."""
     voxels = total.voxels
     left, right, neither = (_volume_mm3(total.sides[:, i], grid) for i in range(3))
     columns: dict[str, Any] = {

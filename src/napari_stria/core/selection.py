@@ -3,55 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_stria.core.groups import RegionGroup, known_part, named_list, plain_name
 from napari_stria.core.ontology import Ontology
 from napari_stria.core.structures import Structure
-from napari_stria.errors import OntologyError, RegionNotFoundError
+from napari_stria.errors import RegionNotFoundError
 
-_SET = "set:"
+__all__ = [
+    "RegionGroup",
+    "RegionLike",
+    "Regions",
+    "each_region",
+    "selected_positions",
+    "selection_mask",
+    "with_groups",
+]
 
-
-@dataclass(frozen=True)
-class RegionGroup:
-    """Regions that a user put together; taken wherever a region is.
-
-    Attributes
-    ----------
-    name : str
-        What it is called; not empty.
-    region_ids : tuple of int
-        Ids of its regions, each with all descendants unless asked otherwise.
-    rgb_triplet : tuple of int
-        Colour, three values of 0 to 255.
-
-    Raises
-    ------
-    OntologyError
-        For an empty name, no region, an id that is no whole number above 0, or a bad colour.
-    """
-
-    name: str
-    region_ids: tuple[int, ...]
-    rgb_triplet: tuple[int, int, int] = (160, 160, 160)
-
-    def __post_init__(self) -> None:
-        if not self.name.strip():
-            raise OntologyError("a group of regions needs a name.")
-        ids = tuple(dict.fromkeys(int(i) for i in self.region_ids))
-        if not ids or min(ids) < 1:
-            raise OntologyError(f"the group {self.name!r} has the regions {ids}; give their ids.")
-        object.__setattr__(self, "region_ids", ids)
-        color = tuple(int(c) for c in self.rgb_triplet)
-        if len(color) != 3 or not all(0 <= c <= 255 for c in color):
-            raise OntologyError(
-                f"the group {self.name!r} has the colour {color}; give three of 0 to 255."
-            )
-        object.__setattr__(self, "rgb_triplet", color)
-
+_SET, _GROUP = "set:", "group:"
 
 RegionLike = int | str | Structure | RegionGroup
 Regions = RegionLike | Iterable[RegionLike]
@@ -72,19 +43,23 @@ def selected_positions(ontology: Ontology, regions: Regions) -> list[int]:
     ontology : Ontology
         The regions there are.
     regions : id, acronym, name, Structure, RegionGroup, or several of them
-        The text ``set:ID`` stands for the regions that a structure set lists.
+        The text ``set:ID`` stands for the regions that a structure set lists. ``group:NAME`` means
+        something only where groups are at hand: see `with_groups`.
 
     Raises
     ------
     RegionNotFoundError
-        For a region or set that the ontology lacks.
+        For a region, set or group that is not there; also for a group of which one region is not
+        (`known_part` leaves it out).
     """
     positions: list[int] = []
     for region in each_region(regions):
         if isinstance(region, RegionGroup):
-            positions += [ontology.position(i) for i in region.region_ids]
-        elif isinstance(region, str) and region.lower().startswith(_SET):
+            positions += _group_positions(ontology, region)
+        elif isinstance(region, str) and _prefixed(region, _SET):
             positions += [ontology.position(s) for s in ontology.in_set(_set_id(region))]
+        elif isinstance(region, str) and _prefixed(region, _GROUP):
+            raise _no_group(region, ())
         else:
             positions.append(ontology.position(region))
     return list(dict.fromkeys(positions))
@@ -119,3 +94,55 @@ def _set_id(text: str) -> int:
     if not digits.isdecimal():
         raise RegionNotFoundError(f"{text!r} names no structure set; write set: and its id.")
     return int(digits)
+
+
+# -- groups ---------------------------------------------------------------
+
+
+def with_groups(regions: Regions, groups: Iterable[RegionGroup]) -> list[RegionLike]:
+    """Return regions in which each text ``group:NAME`` is the group of that name.
+
+    Parameters
+    ----------
+    regions : id, acronym, name, Structure, RegionGroup, or several of them
+        What is no such text stays as it is.
+    groups : iterable of RegionGroup
+        Those that may be named.
+
+    Raises
+    ------
+    RegionNotFoundError
+        For a group that is not among them.
+    """
+    by_name = {group.name: group for group in groups}
+    found: list[RegionLike] = []
+    for region in each_region(regions):
+        if not isinstance(region, str) or not _prefixed(region, _GROUP):
+            found.append(region)
+            continue
+        name = plain_name(region[len(_GROUP) :])
+        if name not in by_name:
+            raise _no_group(region, by_name)
+        found.append(by_name[name])
+    return found
+
+
+def _group_positions(ontology: Ontology, group: RegionGroup) -> list[int]:
+    _, missing = known_part(ontology, group)
+    if missing:
+        raise RegionNotFoundError(
+            f"the group {group.name!r} holds {named_list(missing)}, which this ontology lacks; "
+            "take it out, or use known_part(ontology, group)."
+        )
+    return [ontology.position(i) for i in group.region_ids]
+
+
+def _prefixed(text: str, prefix: str) -> bool:
+    return text[: len(prefix)].lower() == prefix
+
+
+def _no_group(text: str, known: Iterable[str]) -> RegionNotFoundError:
+    name = text[len(_GROUP) :].strip()
+    names = named_list(repr(n) for n in known)
+    hint = f"there are {names}" if names else "read some with read_region_groups, or give a file"
+    return RegionNotFoundError(f"there is no group of regions {name!r}; {hint}.")

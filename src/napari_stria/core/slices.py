@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +12,17 @@ import numpy.typing as npt
 from napari_stria.core.atlas import Atlas
 from napari_stria.core.boxes import BlockIndex, Box, block_box, blocks_of_box, overlap
 from napari_stria.core.daemons import DaemonPool
-from napari_stria.core.labels import LabelLookup
-from napari_stria.core.ontology import Ontology
-from napari_stria.core.palettes import UNLISTED_RGB, cyclic_table
-from napari_stria.core.pyramid import BlockReader, Level
+from napari_stria.core.label_colors import LabelColors, paint_chosen, paint_regions
+from napari_stria.core.labels import as_int64
+from napari_stria.core.palettes import cyclic_table
+from napari_stria.core.pyramid import ArrayReader, BlockReader, Level
 from napari_stria.core.regions import chosen_level
 from napari_stria.core.space import AXIS_LABELS, Triple
 from napari_stria.errors import CoordinateError
 
-Colors = str | Mapping[int, Sequence[int]]
+Axis = str | int | np.integer[Any]
+Colors = str | LabelColors
+PlaneRule = Literal["corner", "allensdk"]
 _CYCLE = 512
 _WORKERS = 8
 
@@ -28,9 +30,10 @@ _WORKERS = 8
 def slice_labels(
     atlas: Atlas,
     position_um: float,
-    axis: str = "AP",
+    axis: Axis = "AP",
     *,
     resolution_um: float | Triple | None = None,
+    rule: PlaneRule = "corner",
 ) -> npt.NDArray[Any]:
     """Return the labels of one plane of an atlas.
 
@@ -39,13 +42,18 @@ def slice_labels(
     atlas : Atlas
         Any atlas.
     position_um : float
-        Where the plane is, in um from the outer corner of the atlas; the voxels that hold this
-        position are taken, none is interpolated.
-    axis : str
-        The axis that the plane is perpendicular to: ``AP`` (coronal), ``DV`` (horizontal) or
-        ``ML`` (sagittal).
+        Where the plane is, in um from the outer corner of the atlas; one plane of voxels is taken
+        and none is interpolated.
+    axis : str or int
+        The axis that the plane is perpendicular to: ``AP`` or 0 (coronal), ``DV`` or 1
+        (horizontal), ``ML`` or 2 (sagittal).
     resolution_um : float or 3 floats, optional
         Which level; default is the resolution in the atlas's name.
+    rule : {"corner", "allensdk"}
+        Which plane is taken. ``corner``: the one that holds the position; a border belongs to the
+        plane that starts there. ``allensdk``: the number of the plane is the position in voxels,
+        rounded half to even, as ``ReferenceSpace.get_slice_image`` of AllenSDK takes it: positions
+        beyond a plane's middle give the next one.
 
     Returns
     -------
@@ -57,12 +65,14 @@ def slice_labels(
     Raises
     ------
     CoordinateError
-        If the position lies outside the atlas or there is no such axis.
+        If the position lies outside the atlas or rounds to a plane past its end, or there is no
+        such axis or rule.
     NetworkError, CorruptDataError
         If a block cannot be read.
     """
     level = chosen_level(atlas, resolution_um)
-    number, index = _axis_number(axis), _plane_index(level, position_um, _axis_number(axis))
+    number = _axis_number(axis)
+    index = _plane_index(level, position_um, number, rule)
     box = tuple(
         slice(index, index + 1) if i == number else slice(0, n) for i, n in enumerate(level.shape)
     )
@@ -72,23 +82,28 @@ def slice_labels(
 def slice_image(
     atlas: Atlas,
     position_um: float,
-    axis: str = "AP",
+    axis: Axis = "AP",
     *,
     resolution_um: float | Triple | None = None,
     colors: Colors = "atlas",
+    rule: PlaneRule = "corner",
+    inherit: bool = True,
 ) -> npt.NDArray[np.uint8]:
     """Return a picture of one plane of an atlas.
 
     Parameters
     ----------
-    atlas, position_um, axis, resolution_um
+    atlas, position_um, axis, resolution_um, rule
         See `slice_labels`.
     colors : str or mapping of int to (red, green, blue)
         ``atlas``: the atlas's own colours, background black, labels that the ontology lacks in
         magenta. The name of a colour map of matplotlib, such as ``tab20``: that map resampled to
         512 colours and taken by label modulo 512, background as well. A mapping of region ids to
-        0..255: a region without a colour takes that of the nearest ancestor which has one, else it
-        is black.
+        0..255; in it 0 is the background, and a number that is no region's id colours the voxels
+        of that label. What has no colour is black.
+    inherit : bool
+        In a mapping, a region without a colour takes that of the nearest ancestor which has one.
+        False takes the mapping as it is, as AllenSDK's ``cmap`` (where a missing id is an error).
 
     Returns
     -------
@@ -98,42 +113,67 @@ def slice_image(
     Raises
     ------
     CoordinateError
-        If the position lies outside the atlas, or there is no such axis or colour map.
-    RegionNotFoundError
-        If a colour is given for an id that the ontology lacks.
+        As `slice_labels`; or if there is no such colour map, or a colour is not three whole numbers
+        from 0 to 255.
     NetworkError, CorruptDataError
         If a block cannot be read.
     """
     by_label = isinstance(colors, str) and colors != "atlas"
-    table = _cyclic_rgb(str(colors)) if by_label else _region_rgb(atlas.ontology, colors)
-    labels = slice_labels(atlas, position_um, axis, resolution_um=resolution_um)
-    index = labels % _CYCLE if by_label else LabelLookup(atlas.ontology).to_index(labels)
-    picture: npt.NDArray[np.uint8] = table[index]
-    return picture
+    table = _cyclic_rgb(str(colors)) if by_label else None
+    labels = slice_labels(atlas, position_um, axis, resolution_um=resolution_um, rule=rule)
+    if table is not None:
+        picture: npt.NDArray[np.uint8] = table[as_int64(labels) % _CYCLE]
+        return picture
+    if isinstance(colors, str):
+        return paint_regions(labels, atlas.ontology)
+    return paint_chosen(labels, atlas.ontology, colors, inherit=inherit)
 
 
-def _axis_number(axis: str) -> int:
-    if axis not in AXIS_LABELS:
-        raise CoordinateError(f"an atlas has the axes {', '.join(AXIS_LABELS)}, not {axis!r}.")
-    return AXIS_LABELS.index(axis)
+def _axis_number(axis: Axis) -> int:
+    if isinstance(axis, str):
+        if axis in AXIS_LABELS:
+            return AXIS_LABELS.index(axis)
+    elif not isinstance(axis, bool):
+        try:
+            number = operator.index(axis)
+        except TypeError:
+            number = -1
+        if 0 <= number < len(AXIS_LABELS):
+            return number
+    names = ", ".join(AXIS_LABELS)
+    raise CoordinateError(f"an atlas has the axes {names} or 0, 1, 2, not {axis!r}.")
 
 
-def _plane_index(level: Level, position_um: float, number: int) -> int:
+def _plane_index(level: Level, position_um: float, number: int, rule: PlaneRule) -> int:
+    if rule not in get_args(PlaneRule):
+        raise CoordinateError(f"a plane is found by the rule 'corner' or 'allensdk', not {rule!r}.")
     point = level.grid.center_of((0, 0, 0))
     point[number] = position_um
     index, inside = level.grid.index_of(point)
+    first, scale = level.origin_um[number], level.scale_um[number]
+    planes = level.shape[number]
     if not inside:
-        first = level.origin_um[number]
-        end = first + level.shape[number] * level.scale_um[number]
         raise CoordinateError(
             f"the position {position_um!r} um lies outside the atlas, which goes from {first:g} to "
-            f"{end:g} um along {AXIS_LABELS[number]}."
+            f"{first + planes * scale:g} um along {AXIS_LABELS[number]}."
         )
-    return int(index[number])
+    if rule == "corner":
+        return int(index[number])
+    # Python rounds as numpy.around does: half to even.
+    rounded = round((float(position_um) - first) / scale)
+    if rounded >= planes:
+        raise CoordinateError(
+            f"the position {position_um!r} um rounds to the plane {rounded} along "
+            f"{AXIS_LABELS[number]}, past the last one, {planes - 1}; use rule='corner'."
+        )
+    return rounded
 
 
 def _read_at_once(reader: BlockReader, box: Box) -> npt.NDArray[Any]:
     """Read a box, several blocks at a time: a server answers each after a while."""
+    if isinstance(reader, ArrayReader) and isinstance(reader.array, np.ndarray):
+        # In memory there is nothing to wait for.
+        return np.array(reader.array[box])
     out = np.zeros([s.stop - s.start for s in box], dtype=reader.dtype)
     pool = DaemonPool(_WORKERS)
     try:
@@ -163,28 +203,3 @@ def _cyclic_rgb(name: str) -> npt.NDArray[np.uint8]:
             f"matplotlib has no colour map {name!r}; 'atlas' shows the atlas's own colours."
         ) from error
     return np.rint(table[:, :3] * 255).astype(np.uint8)
-
-
-def _region_rgb(ontology: Ontology, colors: Colors) -> npt.NDArray[np.uint8]:
-    """Return the colours of the display indices of `LabelLookup.to_index`."""
-    table = np.zeros((len(ontology) + 2, 3), dtype=np.uint8)
-    if isinstance(colors, str):
-        table[1:-1] = ontology.rgb
-        table[-1] = UNLISTED_RGB
-        return table
-    chosen = {ontology.position(int(region)): rgb for region, rgb in colors.items()}
-    # Positions are in pre-order: what lies deeper comes later and paints over.
-    for position in sorted(chosen):
-        table[1 + position : 1 + ontology.subtree_ends[position]] = _checked_rgb(chosen[position])
-    return table
-
-
-def _checked_rgb(rgb: Sequence[int]) -> npt.NDArray[np.uint8]:
-    values = np.asarray(rgb)
-    if (
-        values.shape != (3,)
-        or values.dtype.kind not in "iu"
-        or not np.all((values >= 0) & (values < 256))
-    ):
-        raise CoordinateError(f"a colour is three whole numbers from 0 to 255, not {rgb!r}.")
-    return values.astype(np.uint8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from napari_stria.errors import OntologyError
 
@@ -34,7 +34,7 @@ class Structure:
     graph_order : int or None
         The region's place in the flattened graph, as the source numbers it.
     structure_set_ids : tuple of int
-        The Allen API's sets that list this region; empty where the source has none.
+        The Allen API's sets that list this region, ascending; empty where the source has none.
     """
 
     id: int
@@ -51,6 +51,11 @@ class Structure:
 
     def __str__(self) -> str:
         return f"{self.acronym} ({self.name})"
+
+    @property
+    def parent_id(self) -> int | None:
+        """Id of the region one level up, None for a root."""
+        return None if self.parent is None else self.parent.id
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def record_of(structure: Structure) -> StructureRecord:
     """Return the row from which a structure can be built again."""
     return StructureRecord(
         id=structure.id,
-        parent_id=None if structure.parent is None else structure.parent.id,
+        parent_id=structure.parent_id,
         acronym=structure.acronym,
         name=structure.name,
         rgb_triplet=structure.rgb_triplet,
@@ -80,6 +85,16 @@ def record_of(structure: Structure) -> StructureRecord:
         graph_id=structure.graph_id,
         graph_order=structure.graph_order,
         structure_set_ids=structure.structure_set_ids,
+    )
+
+
+def record_with_sets(structure: Structure, other: Structure | None) -> StructureRecord:
+    """Return a structure's row with the sets and graph fields of another one; None has none."""
+    return replace(
+        record_of(structure),
+        graph_id=other.graph_id if other else None,
+        graph_order=other.graph_order if other else None,
+        structure_set_ids=other.structure_set_ids if other else (),
     )
 
 
@@ -136,7 +151,7 @@ def build_structures(
                 parent=parent,
                 graph_id=row.graph_id,
                 graph_order=row.graph_order,
-                structure_set_ids=tuple(row.structure_set_ids),
+                structure_set_ids=tuple(sorted(set(row.structure_set_ids))),
             )
         )
     return tuple(built)

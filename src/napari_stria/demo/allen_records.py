@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from napari_stria.demo.allen_structures import associate_structures, structure_rows
 from napari_stria.demo.allen_tables import Row, Tables
 from napari_stria.demo.practice_sections import (
     PLANS,
@@ -52,9 +53,11 @@ def practice_tables() -> Tables:
             "PlaneOfSection": [{"id": number, "name": name} for number, name in _PLANES.items()],
             "ReferenceSpace": [{"id": number, "name": name} for number, name in _SPACES.items()],
             **_specimens(),
+            **structure_rows(),
         }
     )
     _associate(tables)
+    associate_structures(tables)
     return tables
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from napari_stria.demo.allen_images import ImageService
 from napari_stria.demo.allen_records import practice_tables
+from napari_stria.demo.allen_structures import structure_graph
 from napari_stria.demo.allen_sync import image_to_reference, reference_to_image
 from napari_stria.demo.replies import Reply, json_reply
 from napari_stria.demo.rma_answers import (
@@ -54,6 +55,7 @@ class AllenService:
             (re.compile(r"/data/query\.json"), self._query),
             (re.compile(r"/data/([A-Za-z]\w*)/query\.json"), self._model_query),
             (re.compile(r"/data/([A-Za-z]\w*)/(\d+)\.json"), self._by_id),
+            (re.compile(r"/structure_graph_download/(\d+)\.json"), self._structure_graph),
             (re.compile(r"/(?:section_)?image_download/(\d+)"), self._image),
             (re.compile(r"/image_to_reference/(\d+)\.json"), self._to_reference),
             (re.compile(r"/reference_to_image/(\d+)\.json"), self._to_image),
@@ -104,6 +106,10 @@ class AllenService:
         row = tables.row(model, int(number))
         rows = [] if row is None else [shown(tables, model, row, include)]
         return json_reply(envelope(rows, total_rows=len(rows)))
+
+    def _structure_graph(self, _asked: _Asked, number: str) -> Reply:
+        roots = structure_graph(int(number))
+        return json_reply(envelope(roots, total_rows=len(roots)))
 
     def _image(self, asked: _Asked, number: str) -> Reply:
         with self._lock:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
+from email.message import Message
 
 _CHUNK_KEY = re.compile(r"/c/\d+(?:/\d+)*$")
 _IMAGE_PATH = re.compile(r"(?:/api/v2)?/(?:section_)?image_download/\d+")
@@ -69,6 +70,14 @@ class Faults:
         Given the path: send nothing until the server stops, or for 60 s.
     html_for : callable, optional
         Given the path: answer 200 with an HTML error page, as captive portals do.
+    halt : callable, optional
+        Given the path: announce the whole body, send half of it, and then nothing until the server
+        stops, or for 60 s.
+    overlook : callable, optional
+        Given the path: names of request headers to take no notice of (``Range``), or None.
+    leave_out : callable, optional
+        Given the path: names of headers to leave out of the answer, or None. A body without
+        ``Content-Length`` ends with the connection.
     """
 
     delay_s: float = 0.0
@@ -80,12 +89,29 @@ class Faults:
     drop: Callable[[str], bool] | None = None
     stall: Callable[[str], bool] | None = None
     html_for: Callable[[str], bool] | None = None
+    halt: Callable[[str], bool] | None = None
+    overlook: Callable[[str], Container[str] | None] | None = None
+    leave_out: Callable[[str], Container[str] | None] | None = None
 
     def wait_s(self, path: str) -> float:
         """Return the seconds that a path has to wait."""
         chunk = self.chunk_delay_s if is_chunk_path(path) else 0.0
         image = self.image_delay_s if is_image_path(path) else 0.0
         return self.delay_s + chunk + image
+
+    def noticed(self, path: str, headers: Message) -> Message:
+        """Return the headers of a request that are taken notice of."""
+        names = self.overlook(path) if self.overlook is not None else None
+        seen = Message()
+        for name, value in headers.items():
+            if names is None or name not in names:
+                seen[name] = value
+        return seen
+
+    def is_left_out(self, path: str, name: str) -> bool:
+        """Tell whether a header is left out of the answer."""
+        names = self.leave_out(path) if self.leave_out is not None else None
+        return names is not None and name in names
 
 
 class Tally:

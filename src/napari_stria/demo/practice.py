@@ -14,8 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_stria.core import phantom, phantom_regions, phantom_template
-from napari_stria.core.phantom import EXTENT_UM, LEVELS_UM, practice_annotation
+from napari_stria.core import (
+    phantom,
+    phantom_grid,
+    phantom_regions,
+    phantom_shapes,
+    phantom_template,
+)
+from napari_stria.core.phantom import practice_annotation
+from napari_stria.core.phantom_grid import EXTENT_UM, LEVELS_UM
 from napari_stria.core.phantom_regions import PRACTICE_REGIONS
 from napari_stria.core.phantom_template import practice_templates
 from napari_stria.demo import practice_meshes, template_file
@@ -89,7 +96,9 @@ def _fingerprint() -> str:
     digest = hashlib.sha256(VERSION.encode())
     made_by = (
         phantom,
+        phantom_grid,
         phantom_regions,
+        phantom_shapes,
         phantom_template,
         ome_zarr_writer,
         practice_meshes,

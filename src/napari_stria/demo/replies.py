@@ -24,12 +24,17 @@ _ERROR_PAGE = b"<!doctype html><title>Error</title><h1>The service is not availa
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer; if it is truncated, half of its body is sent and the connection closed."""
+    """An answer.
+
+    Of a truncated or halted one half of the body is sent; then the connection is closed, or left
+    without another word.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
     truncated: bool = False
+    halted: bool = False
 
 
 def plain_reply(status: int, message: str = "") -> Reply:
@@ -50,26 +55,35 @@ def json_reply(content: Any) -> Reply:
 
 
 def file_reply(file: Path, command: str, asked: Message) -> Reply:
-    """Return a file, or what its request's headers ask for of it.
-
-    Parameters
-    ----------
-    file : Path
-    command : str
-        ``GET`` or ``HEAD``.
-    asked : Message
-        The headers of the request: ``If-None-Match`` and ``Range`` count.
-    """
+    """Return a file, or what its request's headers ask for of it; see `bytes_reply`."""
     content, stat = file.read_bytes(), file.stat()
     headers = {
         "Content-Type": _CONTENT_TYPES.get(file.suffix, "application/octet-stream"),
         "ETag": f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"',
         "Last-Modified": formatdate(stat.st_mtime, usegmt=True),
-        "Accept-Ranges": "bytes",
     }
+    return bytes_reply(content, headers, command, asked)
+
+
+def bytes_reply(content: bytes, stated: dict[str, str], command: str, asked: Message) -> Reply:
+    """Return a file's content, or what its request's headers ask for of it.
+
+    Parameters
+    ----------
+    content : bytes
+    stated : dict
+        Headers of the answer; ``ETag`` and ``Last-Modified`` are compared with the request's.
+    command : str
+        ``GET`` or ``HEAD``.
+    asked : Message
+        The headers of the request: ``If-None-Match``, ``Range`` and ``If-Range`` count.
+    """
+    headers = {**stated, "Accept-Ranges": "bytes"}
     if asked.get("If-None-Match") == headers["ETag"]:
         return Reply(HTTPStatus.NOT_MODIFIED, headers, b"")
-    wanted = _parse_range(asked.get("Range") if command == "GET" else None, len(content))
+    is_same = asked.get("If-Range") in (None, headers["ETag"], headers["Last-Modified"])
+    range_header = asked.get("Range") if command == "GET" and is_same else None
+    wanted = _parse_range(range_header, len(content))
     if wanted is None:
         return Reply(HTTPStatus.OK, headers, content)
     if wanted.start >= len(content):

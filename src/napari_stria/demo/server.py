@@ -22,6 +22,7 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from napari_stria.demo.allen_service import API_PREFIX, AllenService
+from napari_stria.demo.annotation_files import ARCHIVE_PREFIX, AnnotationFiles
 from napari_stria.demo.counters import Counters, Faults, Tally, is_chunk_path
 from napari_stria.demo.replies import (
     BODILESS,
@@ -57,11 +58,14 @@ class DemoServer:
     allen : AllenService
         Answers below ``/api/v2``, and the same routes directly below ``/`` where the folder has
         no such file. Its ``row_cap`` can be changed at any time.
+    annotations : AnnotationFiles
+        Answers for Allen's annotation files that the folder does not have.
     """
 
     def __init__(self, folder: Path, *, port: int = 0) -> None:
         self.faults = Faults()
         self.allen = AllenService(Path(folder))
+        self.annotations = AnnotationFiles()
         self._folder = Path(folder)
         self._port = port
         self._tally = Tally()
@@ -79,6 +83,11 @@ class DemoServer:
     def allen_url(self) -> str:
         """Address of the practice sections' Allen API, e.g. ``http://127.0.0.1:8000/api/v2``."""
         return f"{self.url}{API_PREFIX}"
+
+    @property
+    def archive_url(self) -> str:
+        """Address of the annotation files: the `base_url` of `napari_stria.fetch_annotation`."""
+        return f"{self.url}{ARCHIVE_PREFIX}"
 
     @property
     def counters(self) -> Counters:
@@ -205,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply is None:
             self.close_connection = True
         else:
-            self._send(reply)
+            self._send(path, reply)
 
     def _reply(self, path: str, count: int) -> Reply | None:
         """Return the answer after any delay; None to hang up without one."""
@@ -227,30 +236,41 @@ class _Handler(BaseHTTPRequestHandler):
         if faults.shorten is not None and faults.shorten(path):
             reply = replace(reply, body=reply.body[: len(reply.body) // 2])
         cut = faults.truncate is not None and faults.truncate(path)
-        return replace(reply, truncated=True) if cut else reply
+        halted = faults.halt is not None and faults.halt(path)
+        return replace(reply, truncated=cut, halted=halted)
 
     def _content(self, path: str) -> Reply:
         """Return a file, or the answer of the Allen API."""
-        api = self.server.owner.allen
-        asked = urlsplit(self.path).query
+        owner = self.server.owner
+        query, headers = urlsplit(self.path).query, owner.faults.noticed(path, self.headers)
         file = None if path.startswith(f"{API_PREFIX}/") else find_file(self.server.folder, path)
         if file is not None:
-            return file_reply(file, self.command, self.headers)
-        return api.reply(path, asked) or plain_reply(HTTPStatus.NOT_FOUND)
+            return file_reply(file, self.command, headers)
+        return (
+            owner.annotations.reply(path, self.command, headers)
+            or owner.allen.reply(path, query)
+            or plain_reply(HTTPStatus.NOT_FOUND)
+        )
 
-    def _send(self, reply: Reply) -> None:
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
+    def _send(self, path: str, reply: Reply) -> None:
+        headers = dict(reply.headers)
         if reply.status not in BODILESS:
-            self.send_header("Content-Length", str(len(reply.body)))
+            headers["Content-Length"] = str(len(reply.body))
+        self.send_response(reply.status)
+        for name, value in headers.items():
+            if not self.server.owner.faults.is_left_out(path, name):
+                self.send_header(name, value)
+            elif name == "Content-Length":
+                self.close_connection = True
         self.end_headers()
         if self.command == "HEAD":
             return
         body = reply.body
-        if reply.truncated:
+        if reply.truncated or reply.halted:
             body = body[: len(body) // 2]
             self.close_connection = True
         # Counted first: a client that has its answer finds it counted.
         self.server.tally.sent(len(body))
         self.wfile.write(body)
+        if reply.halted:
+            self.server.stopping.wait(_STALL_SECONDS)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
-from napari_stria.core.phantom import EXTENT_UM
+from napari_stria.core.phantom_grid import EXTENT_UM
 from napari_stria.demo.section_geometry import F64
 
 F32 = npt.NDArray[np.float32]

@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_stria.core.section import Section, SectionDataset
 from napari_stria.errors import CorruptDataError, DatasetNotFoundError
-from napari_stria.io.allen_checks import checked_id, checked_url
+from napari_stria.io.allen_checks import DEFAULT_URL, checked_id, checked_url, default_url
 from napari_stria.io.allen_dataset import dataset_of
 from napari_stria.io.allen_fields import BrokenRecord, Record
 from napari_stria.io.allen_known import KnownRecords
@@ -32,7 +32,6 @@ from napari_stria.io.store_base import Traffic
 
 __all__ = ["DEFAULT_URL", "AllenApi", "DatasetSummary", "SectionRecord"]
 
-DEFAULT_URL = "https://api.brain-map.org/api/v2"
 # The image service is slow to begin: it cuts and compresses before it sends the first byte.
 _OPTIONS = HttpOptions(connect_timeout_s=10.0, read_timeout_s=30.0, attempts=5, backoff_s=0.5)
 # Several times the longest answer: a page of search results has some 10 MB.
@@ -44,8 +43,9 @@ class AllenApi:
 
     Parameters
     ----------
-    base_url : str
-        Where ``/data`` and ``/section_image_download`` are.
+    base_url : str, optional
+        Where ``/data`` and ``/section_image_download`` are; by default ``NAPARI_STRIA_ALLEN_URL``,
+        else the institute's.
     options : HttpOptions, optional
         Timeouts and retries; 5 attempts by default.
     max_concurrent : int
@@ -53,7 +53,7 @@ class AllenApi:
     cache_mb : float, optional
         Bound of the images on disk; ``NAPARI_STRIA_IMAGE_CACHE_MB`` or 2048 by default.
     cached : bool
-        Whether images are kept on disk.
+        Whether images and ontologies are kept on disk.
     max_pixels : int
         Larger images are refused.
 
@@ -77,7 +77,7 @@ class AllenApi:
 
     def __init__(
         self,
-        base_url: str = DEFAULT_URL,
+        base_url: str | None = None,
         *,
         options: HttpOptions | None = None,
         max_concurrent: int = 6,
@@ -85,7 +85,7 @@ class AllenApi:
         cached: bool = True,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self.base_url = checked_url(base_url)
+        self.base_url = checked_url(default_url() if base_url is None else base_url)
         self.options = options or _OPTIONS
         self.max_concurrent = max_concurrent
         self.cache_mb = cache_mb
@@ -273,17 +273,18 @@ class AllenApi:
             If gene, plane and specimen are all missing, or one of the texts cannot be.
         """
         search = DatasetSearch(gene, plane, product, specimen, include_failed)
-        return search_rows(search, lambda path: self._page(path, cancelled))
+        return search_rows(search, lambda path: self.page(path, cancelled))
 
     def section_count(self, dataset_id: int | str, *, cancelled: Cancelled | None = None) -> int:
         """Return how many images a dataset has, usable or not; 0 for an unknown dataset.
 
         The server counts: one request, whose answer holds one image's record.
         """
-        page = self._page(count_path(checked_id(dataset_id, "section dataset")), cancelled)
+        page = self.page(count_path(checked_id(dataset_id, "section dataset")), cancelled)
         return 0 if page is None else max(page.total_rows or 0, 0)
 
-    def _page(self, path: str, cancelled: Cancelled | None) -> Page | None:
+    def page(self, path: str, cancelled: Cancelled | None = None) -> Page | None:
+        """Return the answer to a request of `napari_stria.io.allen_queries`; None if it is 404."""
         return self._requests.fetch(
             self.base_url + path,
             lambda answer: parse_page(answer.body),
@@ -292,5 +293,5 @@ class AllenApi:
         )
 
     def _record(self, path: str, cancelled: Cancelled | None) -> Record | None:
-        page = self._page(path, cancelled)
+        page = self.page(path, cancelled)
         return None if page is None or not page.records else page.records[0]

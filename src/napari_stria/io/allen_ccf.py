@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from types import MappingProxyType
@@ -20,19 +20,21 @@ import nrrd
 import numpy as np
 
 from napari_stria.core.atlas import Atlas
-from napari_stria.core.pyramid import resolution_triple
-from napari_stria.core.space import Triple
+from napari_stria.core.ontology import Ontology
+from napari_stria.core.pyramid import Multiscale, resolution_triple
+from napari_stria.core.space import Triple, checked_space
 from napari_stria.errors import AtlasNotFoundError, FormatError, VoxelSizeMissingError
+from napari_stria.io.addressed import AllenGraph
+from napari_stria.io.allen_checks import graph_of_address
 from napari_stria.io.cache import cache_folder
 from napari_stria.io.decoded_volume import Flat, decode_once
+from napari_stria.io.nrrd_space import ALLEN, origin_of, space_of
 from napari_stria.io.ome_zarr import read_ome_zarr, statistics_files
+from napari_stria.io.ontology_files import parse_ontology
 from napari_stria.io.sinks import Progress, raise_if_set
 from napari_stria.io.store import open_store
-from napari_stria.io.terminology import parse_structure_graph
 
-# Allen's own axes are PIR: they start at anterior, superior, left. The space directions that
-# older files of theirs declare are not right and are not used.
-SPACE = "asl"
+SPACE = ALLEN
 _DTYPES = {
     "uint8": "u1", "uchar": "u1", "unsigned char": "u1", "uint8_t": "u1",
     "ushort": "u2", "unsigned short": "u2", "uint16": "u2", "uint16_t": "u2",
@@ -66,12 +68,18 @@ class NrrdHeader:
         Voxel size, where the header gives one.
     compressed : bool
         gzip, else raw.
+    space : str
+        Where each axis starts.
+    origin_um : tuple of float
+        Outer corner of voxel (0, 0, 0) in atlas coordinates.
     """
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     spacing_um: Triple | None
     compressed: bool
+    space: str = SPACE
+    origin_um: Triple = (0.0, 0.0, 0.0)
 
 
 def read_nrrd_header(file: IO[bytes], where: str) -> NrrdHeader:
@@ -98,11 +106,14 @@ def read_nrrd_header(file: IO[bytes], where: str) -> NrrdHeader:
     if len(sizes) != 3 or min(sizes) < 1 or np.prod(sizes, dtype=float) > _MAX_VOXELS:
         raise FormatError(f"{where} has the size {sizes}; an annotation has three axes.")
     order = ">" if str(header.get("endian", "little")).lower() == "big" else "<"
+    space, spacing = space_of(header, where), _spacing(header)
     return NrrdHeader(
         shape=(sizes[0], sizes[1], sizes[2]),
         dtype=np.dtype(order + _DTYPES[kind]),
-        spacing_um=_spacing(header),
+        spacing_um=spacing,
         compressed=encoding != "raw",
+        space=space,
+        origin_um=(0.0, 0.0, 0.0) if spacing is None else origin_of(header, spacing),
     )
 
 
@@ -126,9 +137,10 @@ def _spacing(header: dict[str, Any]) -> Triple | None:
 
 def open_allen_ccf(
     annotation: str | Path,
-    structure_graph: str | Path,
+    structure_graph: str | Path | Ontology,
     *,
     resolution_um: float | Sequence[float] | None = None,
+    space: str | None = None,
     progress: Progress | None = None,
     cancel: Event | None = None,
 ) -> Atlas:
@@ -141,11 +153,20 @@ def open_allen_ccf(
     Parameters
     ----------
     annotation : str or Path
-        An NRRD file in Allen's axis order (AP, DV, ML).
-    structure_graph : str or Path
-        The structure graph JSON, with or without the API's envelope.
+        An NRRD file in Allen's axis order (AP, DV, ML). See `space` for where its axes start. The
+        ``space origin`` of files that this package wrote is kept: their first voxel lies where it
+        lay in their atlas. Others begin at 0.
+    structure_graph : str, Path or Ontology
+        The structure graph JSON, or another file that `napari_stria.read_ontology` reads;
+        ``allen:1`` for a graph of the Allen API, with its structure sets; or the regions
+        themselves, which leave nothing by which such an atlas can be opened again.
     resolution_um : float or 3 floats, optional
         Voxel size, where the file's header has none.
+    space : str, optional
+        Where each axis starts, e.g. ``asr``, whatever the file says. By default what a file of this
+        package says (``stria_space``); else what its space directions say, if they go along AP,
+        DV, ML in this order; else ``asl``, as Allen's files, whose directions are wrong. An atlas
+        that was opened with another space than its file's cannot be opened again by its address.
     progress : callable, optional
         Called with the bytes decoded and their total.
     cancel : threading.Event, optional
@@ -154,17 +175,19 @@ def open_allen_ccf(
     Raises
     ------
     AtlasNotFoundError
-        If a file does not exist.
+        If a file or graph does not exist.
     FormatError
         If a file is not what it should be.
+    CoordinateError
+        If `space` is no space.
+    NetworkError, CorruptDataError
+        If the Allen API does not give the graph.
     TaskCancelled
         If `cancel` was set.
     """
-    volume, graph = Path(annotation).expanduser(), Path(structure_graph).expanduser()
-    for path in (volume, graph):
-        if not path.is_file():
-            raise AtlasNotFoundError(f"{path} is not a file; check the path.")
-    ontology = parse_structure_graph(graph.read_bytes(), str(graph))
+    letters = None if space is None else checked_space(space)
+    volume = _file(annotation)
+    ontology, graph = _regions(structure_graph, cancel)
     with volume.open("rb") as file:
         header = read_nrrd_header(file, str(volume))
         stated = header.spacing_um if resolution_um is None else resolution_triple(resolution_um)
@@ -176,36 +199,75 @@ def open_allen_ccf(
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(at)
-        size = "x".join(f"{s:g}" for s in stated)
+        letters = letters or header.space
         folder = decode_once(
-            cache_folder("ccf") / f"{digest[:32]}-{size}um",
+            cache_folder("ccf") / _decoded_name(digest, stated, letters),
             header.shape,
             header.dtype,
             stated,
             lambda flat: _decode_stream(file, header, flat, str(volume), progress, cancel),
-            space=SPACE,
+            space=letters,
             order="F",
         )
     store = open_store(folder)
-    pyramid = read_ome_zarr(store, "").pyramid
+    stored = read_ome_zarr(store, "").pyramid
+    pyramid = _moved(stored, header.origin_um)
     return Atlas(
         name=volume.name.removesuffix(".nrrd"),
         ontology=ontology,
         annotation=pyramid,
-        space=SPACE,
+        space=letters,
         resolution_um=stated,
         metadata=MappingProxyType(
-            {"annotation": str(volume), "structure_graph": str(graph), "sha256": digest}
+            {"annotation": str(volume), "structure_graph": graph or "", "sha256": digest}
         ),
-        statistics=statistics_files(store, "", pyramid, SPACE),
+        statistics=statistics_files(store, "", stored, letters),
         opened_with=MappingProxyType(
             {
                 "name_or_uri": str(volume.absolute()),
-                "terminology": str(graph.absolute()),
+                "terminology": graph,
                 "resolution_um": stated,
             }
+            if graph and letters == header.space
+            else {}
         ),
     )
+
+
+def _decoded_name(digest: str, scale_um: Triple, space: str) -> str:
+    """Return what the decoded volume is called: the file, and how it was read."""
+    size = "x".join(f"{s:g}" for s in scale_um)
+    return f"{digest[:32]}-{size}um" + ("" if space == SPACE else f"-{space}")
+
+
+def _moved(pyramid: Multiscale, origin_um: Triple) -> Multiscale:
+    """Return a pyramid of which the first voxel lies elsewhere."""
+    levels = []
+    for level in pyramid.levels:
+        ap, dv, ml = (own + at for own, at in zip(level.origin_um, origin_um, strict=True))
+        levels.append(replace(level, origin_um=(ap, dv, ml)))
+    return Multiscale(tuple(levels))
+
+
+def _file(path: str | Path) -> Path:
+    found = Path(path).expanduser()
+    if not found.is_file():
+        raise AtlasNotFoundError(f"{found} is not a file; check the path.")
+    return found
+
+
+def _regions(
+    structure_graph: str | Path | Ontology, cancel: Event | None
+) -> tuple[Ontology, str | None]:
+    """Return the regions, and the address that they can be had from again."""
+    if isinstance(structure_graph, Ontology):
+        return structure_graph, None
+    number = graph_of_address(structure_graph)
+    if number is not None:
+        graph = AllenGraph(number, cancel)
+        return graph.read(), graph.address
+    path = _file(structure_graph)
+    return parse_ontology(path.read_bytes(), str(path)), str(path.absolute())
 
 
 def _decode_stream(

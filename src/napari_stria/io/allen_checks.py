@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import operator
+import os
+import re
 from urllib.parse import urlsplit
 
 from napari_stria.errors import DatasetNotFoundError, UnsupportedSourceError
+
+DEFAULT_URL = "https://api.brain-map.org/api/v2"
+URL_VARIABLE = "NAPARI_STRIA_ALLEN_URL"
+
+_GRAPH_ADDRESS = re.compile(r"allen:(\d{1,18})")
+
+
+def default_url() -> str:
+    """Return the API's address unless another is given: ``NAPARI_STRIA_ALLEN_URL``, or Allen's."""
+    return os.environ.get(URL_VARIABLE) or DEFAULT_URL
+
+
+def graph_of_address(address: object) -> int | None:
+    """Return the structure graph that ``allen:1`` and the like name; None for other addresses."""
+    match = _GRAPH_ADDRESS.fullmatch(str(address).strip())
+    return None if match is None else int(match[1])
 
 
 def checked_id(value: object, what: str) -> int:
@@ -32,8 +50,8 @@ def checked_id(value: object, what: str) -> int:
     return number
 
 
-def checked_url(url: object) -> str:
-    """Return the API's address without a slash at its end.
+def checked_url(url: object, what: str = "the API's address") -> str:
+    """Return an address without a slash at its end; `what` names it in the message.
 
     Raises
     ------
@@ -48,6 +66,6 @@ def checked_url(url: object) -> str:
         good = False
     if not good or "?" in text or "#" in text:
         raise UnsupportedSourceError(
-            f"the API's address begins with https:// or http:// and names a server; not {url!r}."
+            f"{what} begins with https:// or http:// and names a server; not {url!r}."
         )
     return text.strip().rstrip("/")

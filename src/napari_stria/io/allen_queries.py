@@ -81,6 +81,15 @@ def count_path(dataset_id: int) -> str:
     )
 
 
+def structures_path(graph_id: int, start_row: int) -> str:
+    """Return the request for the structures of a graph with their sets, from a row on."""
+    return _query_path(
+        f"model::Structure,rma::criteria,[graph_id$eq{graph_id}],rma::include,structure_sets,"
+        f"rma::options[num_rows$eq{PAGE_ROWS}][start_row$eq{start_row}]"
+        "[order$eqstructures.graph_order]"
+    )
+
+
 @dataclass(frozen=True)
 class DatasetSearch:
     """What a search asks for; see `AllenApi.search_datasets`."""

@@ -15,6 +15,7 @@ from napari_stria.errors import (
     ServerStatusError,
 )
 from napari_stria.io import chunk_files
+from napari_stria.io.chunk_copies import ChunkCopies
 from napari_stria.io.reach import reach_of
 from napari_stria.io.store import FolderStore
 from napari_stria.io.store_base import Fetched, Store, StoreBase, Traffic, checked_key
@@ -66,6 +67,7 @@ class CachedStore(StoreBase):
         self.inner = inner
         self._place = inner.place
         self._reach = reach_of(self._place)
+        self._copies = ChunkCopies(self._place)
         self._lock = threading.Lock()
         self._asked = dict(asked)
         self._unverified = dict(unverified)
@@ -194,9 +196,8 @@ class CachedStore(StoreBase):
         """
         key = checked_key(key)
         data, is_new = self.read_chunk(key, edition)
-        if is_new and chunk_files.chunk_cache_bytes():
-            name = chunk_files.chunk_name(self.place, key, edition)
-            chunk_files.seen_chunks.put(name, chunk_files.entry_of_chunk(data))
+        if is_new:
+            self._copies.keep_seen(key, edition, data)
         return data
 
     def read_chunk(self, key: str, edition: str) -> tuple[bytes | None, bool]:
@@ -204,8 +205,8 @@ class CachedStore(StoreBase):
 
         Errors as `get_chunk`.
         """
-        name = chunk_files.chunk_name(self.place, key, edition)
-        entry = self._kept_entry(name, edition)
+        name = self._copies.name(key, edition)
+        entry = self._copies.find(key, edition)
         known = None if entry is None else chunk_files.chunk_of_entry(entry)
         with self._lock:
             is_known = known is not None or (entry is not None and name in self._absent)
@@ -222,21 +223,8 @@ class CachedStore(StoreBase):
             with self._lock:
                 self._absent.add(name)
         elif entry is not None:
-            self._replace(name, edition, data)
+            self._copies.replace(key, edition, data)
         return data, entry is None
-
-    def _kept_entry(self, name: str, edition: str) -> bytes | None:
-        entry = chunk_files.seen_chunks.get(name) if chunk_files.chunk_cache_bytes() else None
-        if entry is not None:
-            return entry
-        return chunk_files.kept_chunks(chunk_files.group_of(self.place, edition)).get(name)
-
-    def _replace(self, name: str, edition: str, data: bytes) -> None:
-        """Write a chunk wherever it stands that there is none."""
-        kept = chunk_files.kept_chunks(chunk_files.group_of(self.place, edition))
-        for place in (chunk_files.seen_chunks, kept):
-            if name in place:
-                place.put(name, chunk_files.entry_of_chunk(data))
 
     def _fetch_chunk(self, key: str, edition: str) -> bytes | None:
         """Return a chunk's bytes from the server, and keep nothing; errors as `get_chunk`."""
@@ -256,11 +244,10 @@ class CachedStore(StoreBase):
 
     def drop_chunk(self, key: str, edition: str) -> bool:
         """Forget the copy of a chunk; return True once, so that the server is asked once more."""
-        name = chunk_files.chunk_name(self.place, checked_key(key), edition)
-        kept = chunk_files.kept_chunks(chunk_files.group_of(self.place, edition))
-        was_kept = [chunk_files.seen_chunks.remove(name), kept.remove(name)]
+        name = self._copies.name(checked_key(key), edition)
+        was_there = self._copies.drop(checked_key(key), edition)
         with self._lock:
-            if any(was_kept) and name not in self._dropped:
+            if was_there and name not in self._dropped:
                 self._dropped.add(name)
                 return True
             self._dropped.discard(name)

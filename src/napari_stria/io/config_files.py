@@ -15,12 +15,13 @@ from typing import Any
 
 import platformdirs
 
-from napari_stria.errors import OutputError
+from napari_stria.errors import OutputBusyError, OutputError
 from napari_stria.io.cache import write_atomically
+from napari_stria.io.output_folder import locked
 
 CONFIG_VARIABLE = "NAPARI_STRIA_CONFIG"
 _log = logging.getLogger(__name__)
-_STALE_S = 10.0  # a lock this old was left by a process that was killed
+_MOST_S = 10.0  # nobody writes so long
 _PAUSE_S = 0.01
 _MAX_BYTES = 10**7
 
@@ -129,20 +130,14 @@ def _set_aside(path: Path) -> str:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a file against others who change it; a lock that was left behind is broken."""
-    lock = path.with_name(f".{path.name}.lock")
+    """Hold a file against others who change it; a lock ends with the process that had it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    while True:
-        try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            break
-        except FileExistsError:
-            with suppress(FileNotFoundError):
-                # Either way: a clock that was set back dates a lock in the future.
-                if abs(time.time() - lock.stat().st_mtime) > _STALE_S:
-                    lock.unlink(missing_ok=True)
-            time.sleep(_PAUSE_S)
-    try:
+    until = time.monotonic() + _MOST_S
+
+    def wait() -> None:
+        if time.monotonic() > until:
+            raise OutputBusyError(f"another program holds {path.name}; try again later.")
+        time.sleep(_PAUSE_S)
+
+    with locked(path.with_name(f".{path.name}.lock"), wait):
         yield
-    finally:
-        lock.unlink(missing_ok=True)

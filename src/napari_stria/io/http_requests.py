@@ -14,7 +14,7 @@ from napari_stria.errors import CorruptDataError, TaskCancelled, UnsupportedSour
 from napari_stria.io.http_options import HttpOptions
 from napari_stria.io.http_session import SessionPool
 from napari_stria.io.http_transfer import MOST_BYTES, Answer, Asked, TemporaryFault, transfer
-from napari_stria.io.sinks import Sink
+from napari_stria.io.sinks import ResumingSink, Sink
 from napari_stria.io.store_base import Traffic
 
 __all__ = ["LOOK_S", "Answer", "Cancelled", "HttpRequests", "raise_if_cancelled"]
@@ -95,7 +95,8 @@ class HttpRequests:
         headers : mapping, optional
             Sent with this request.
         sink : Sink, optional
-            Takes the body, piece by piece and anew with each attempt; the answer's is empty.
+            Takes the body, piece by piece and anew with each attempt; the answer's is empty. One
+            that resumes has all attempts again after each that brought something new.
         with_body : bool
             False asks for the headers alone (HEAD).
 
@@ -111,7 +112,8 @@ class HttpRequests:
         """
         asked = Asked(url, max_bytes, headers or {}, sink, with_body)
         failure: TemporaryFault | None = None
-        for attempt in range(self.options.attempts):
+        attempt, most_held = 0, _held_bytes(sink)
+        while attempt < self.options.attempts:
             if failure is not None:
                 self._pause(self._pause_s(attempt, failure.retry_after_s), cancelled)
             raise_if_cancelled(cancelled)
@@ -120,6 +122,9 @@ class HttpRequests:
                 return None if answer is None else _accepted(accept, answer, asked)
             except TemporaryFault as temporary:
                 failure = temporary
+                if (held := _held_bytes(sink)) > most_held:
+                    most_held, attempt = held, 0
+                attempt += 1
         assert failure is not None
         raise failure.error from failure.__cause__
 
@@ -169,6 +174,11 @@ class HttpRequests:
         if answer is not None:
             self.traffic.add(answer.n_bytes)
         return answer
+
+
+def _held_bytes(sink: Sink | None) -> int:
+    held = sink.held() if isinstance(sink, ResumingSink) else None
+    return 0 if held is None else held.n_bytes
 
 
 def _accepted(accept: Callable[[Answer], T], answer: Answer, asked: Asked) -> T:

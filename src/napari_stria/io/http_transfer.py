@@ -20,8 +20,9 @@ from napari_stria.errors import (
     StriaError,
 )
 from napari_stria.io.http_options import HttpOptions
+from napari_stria.io.http_ranges import part_of_answer, range_headers
 from napari_stria.io.http_session import HttpSession
-from napari_stria.io.sinks import Sink
+from napari_stria.io.sinks import Held, ResumingSink, Sink
 
 # For a file of any kind; whoever knows what to expect asks for less.
 MOST_BYTES = 4 << 30
@@ -34,7 +35,8 @@ _READ_ENCODED_BYTES = 1 << 14
 class Asked:
     """What is asked for: an address, further headers, and how long the decoded body may be.
 
-    A sink takes the body instead of the answer. Without a body only headers are sent.
+    A sink takes the body instead of the answer; one that resumes is asked what it has, and only
+    the rest is asked for. Without a body only headers are sent.
     """
 
     url: str
@@ -51,7 +53,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """A complete body that came with status 200, and its headers.
+    """A complete body that came with status 200 (or 206, the rest of one), and its headers.
 
     The body is empty where a sink took its bytes, and where it is unchanged (status 304, the
     answer to an ``If-None-Match``).
@@ -85,19 +87,21 @@ def transfer(session: HttpSession, asked: Asked, options: HttpOptions) -> Answer
     CorruptDataError
         If the body is longer than it may be; no more of it is read.
     """
-    with _response(session, asked, options) as response:
+    there = asked.sink.held() if isinstance(asked.sink, ResumingSink) else None
+    with _response(session, asked, options, there) as response:
         if response.status_code == 404:
             return None
         if response.status_code == 304 and "If-None-Match" in asked.headers:
             return Answer(asked.url, response.headers, b"", unchanged=True)
-        _check_status(response, asked)
+        _check_status(response, asked, may_be_part=there is not None)
         if not asked.with_body:
             # Lets the connection be used again.
             response.raw.read(decode_content=False)
             return Answer(asked.url, response.headers, b"")
-        held = _Held()
+        memory = _Memory()
         try:
-            n_bytes = _body(response, asked, options, asked.sink or held)
+            _begin(response, asked, asked.sink or memory, there)
+            n_bytes = _body(response, asked, options, asked.sink or memory)
         except (urllib3.exceptions.ReadTimeoutError, TimeoutError) as error:
             raise _stalled(asked) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -106,18 +110,21 @@ def transfer(session: HttpSession, asked: Asked, options: HttpOptions) -> Answer
             raise TemporaryFault(
                 NetworkError(f"{asked.shown} broke off before its end; try again later.")
             ) from error
-        return Answer(asked.url, response.headers, bytes(held.data), n_bytes)
+        return Answer(asked.url, response.headers, bytes(memory.data), n_bytes)
 
 
-def _response(session: HttpSession, asked: Asked, options: HttpOptions) -> requests.Response:
+def _response(
+    session: HttpSession, asked: Asked, options: HttpOptions, there: Held | None
+) -> requests.Response:
     timeouts = (options.connect_timeout_s, options.read_timeout_s)
+    resumes = isinstance(asked.sink, ResumingSink)
     try:
         ask = session.get if asked.with_body else session.head
         return ask(
             asked.url,
             timeout=timeouts,
             stream=True,
-            headers=dict(asked.headers),
+            headers={**asked.headers, **(range_headers(there) if resumes else {})},
             allow_redirects=True,
         )
     except requests.Timeout as error:
@@ -129,21 +136,33 @@ def _response(session: HttpSession, asked: Asked, options: HttpOptions) -> reque
         ) from error
 
 
-def _check_status(response: requests.Response, asked: Asked) -> None:
+def _check_status(response: requests.Response, asked: Asked, *, may_be_part: bool) -> None:
     status = response.status_code
     if _may_pass(status):
         raise TemporaryFault(
             ServerBusyError(f"{asked.shown} answered {status}; try again later."),
             _retry_after_s(response.headers.get("Retry-After", "")),
         )
-    if status != 200:
+    if status != 200 and not (may_be_part and status in (206, 416)):
         raise ServerStatusError(
             f"{asked.shown} answered {status} {response.reason}; "
             "check the address and whether it may be read without a login."
         )
 
 
-class _Held:
+def _begin(response: requests.Response, asked: Asked, sink: Sink, there: Held | None) -> None:
+    """Tell a sink what is about to come."""
+    if not isinstance(sink, ResumingSink):
+        sink.begin(_stated_length(response))
+        return
+    part = part_of_answer(response.status_code, response.headers, there)
+    if part is None:
+        sink.forget()
+        raise TemporaryFault(CorruptDataError(f"{asked.shown} has changed; fetch it anew."))
+    sink.begin_part(part)
+
+
+class _Memory:
     """Keeps a body in memory."""
 
     def __init__(self) -> None:
@@ -160,7 +179,6 @@ def _body(response: requests.Response, asked: Asked, options: HttpOptions, sink:
     """Pass a body on and return how long it was."""
     began = time.monotonic()
     n_received = 0
-    sink.begin(_stated_length(response))
     n_bytes = _READ_ENCODED_BYTES if "Content-Encoding" in response.headers else _READ_BYTES
     # read1 returns what has arrived; a read that waits for a full buffer would hide a server
     # that sends a byte now and then.

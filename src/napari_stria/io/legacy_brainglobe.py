@@ -31,11 +31,11 @@ from napari_stria.io.legacy_folders import (
     legacy_folders,
     parse_folder_name,
 )
-from napari_stria.io.legacy_structures import parse_structures
 from napari_stria.io.obj_meshes import ObjMeshes
 from napari_stria.io.sinks import Progress
 from napari_stria.io.statistics_files import StatisticsFiles
 from napari_stria.io.store import FolderStore, checked_key
+from napari_stria.io.structure_graph import parse_structure_graph
 from napari_stria.io.terminology import parse_terminology
 from napari_stria.io.tiff_array import FileStamp
 from napari_stria.io.tiff_volume import open_tiff_volume
@@ -177,7 +177,7 @@ def _geometry(metadata: Mapping[str, Any], path: Path) -> tuple[tuple[int, int, 
 def _read_ontology(store: FolderStore, digest: str | None) -> Ontology:
     # The CSV has no colours, and old atlases may have nothing else.
     for name, parse in (
-        ("structures.json", parse_structures),
+        ("structures.json", parse_structure_graph),
         ("structures.csv", parse_terminology),
     ):
         raw = store.get(name)

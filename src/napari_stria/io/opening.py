@@ -12,7 +12,8 @@ from napari_stria.core.atlas import Atlas
 from napari_stria.core.pyramid import resolution_triple
 from napari_stria.core.space import Triple
 from napari_stria.errors import AtlasNotFoundError, UnsupportedSourceError
-from napari_stria.io.addressed import open_by_address
+from napari_stria.io.addressed import AllenGraph, Terminology, TerminologyFile, open_by_address
+from napari_stria.io.allen_checks import graph_of_address
 from napari_stria.io.atlas_catalog import default_root, lists_atlases
 from napari_stria.io.brainglobe import open_by_name
 from napari_stria.io.brainglobe_peers import (
@@ -66,8 +67,9 @@ def open_atlas(
         may hold atlases of versions 1 and 2 (``~/.brainglobe``), or be BrainGlobe's own cache of
         version 3 (``~/.brainglobe/brainglobe-atlasapi``): what it lacks comes from the bucket.
     terminology : str or Path, optional
-        URL or path of a ``terminology.csv`` or ``structures.csv``; for an NRRD the path of the
-        structure graph (JSON).
+        URL or path of a ``terminology.csv``, ``structures.csv``, structure graph (JSON) or of
+        what `write_ontology` writes; for an NRRD a path. Or ``allen:1``: a graph of the Allen API
+        by its number, with its structure sets (see `fetch_ontology`).
     resolution_um : float or 3 floats, optional
         The resolution at which the atlas is counted by default, instead of the one in its name
         (by address: the finest). A bare zarr array does not say its voxel size: this is it.
@@ -150,11 +152,13 @@ class _Files:
 
     def opened(self, progress: Progress | None, cancel: Event | None) -> Atlas:
         """Open them as what the annotation's name says that they are."""
+        if self.terminology_sha256 is not None and graph_of_address(self.terminology) is not None:
+            raise UnsupportedSourceError(
+                f"terminology_sha256 belongs to a file; {self.terminology} is none."
+            )
         kind = self.annotation.lower().rstrip("/")
         if kind.endswith(".nrrd"):
             return self._nrrd(progress, cancel)
-        folder, file = split_address(self.terminology)
-        texts = _stored_part(folder, self.storage_options, self.cached)
         if kind.endswith(".zip"):
             from napari_stria.io.zipped_zarr import open_zipped_zarr
 
@@ -163,7 +167,7 @@ class _Files:
                 # What is unpacked is kept; the zip itself is not.
                 _stored(place, self.storage_options, cached=False),
                 archive,
-                (texts, file, self.terminology_sha256),
+                self._terminology(cancel),
                 self.wanted,
                 self.sha256,
                 self._opened_with(),
@@ -173,9 +177,15 @@ class _Files:
         if self.sha256 is not None:
             raise _not_one_file()
         store = _stored_part(self.annotation, self.storage_options, self.cached)
-        return open_by_address(
-            store, texts, file, self.wanted, self.terminology_sha256, self._opened_with()
-        )
+        return open_by_address(store, self._terminology(cancel), self.wanted, self._opened_with())
+
+    def _terminology(self, cancel: Event | None) -> Terminology:
+        graph = graph_of_address(self.terminology)
+        if graph is not None:
+            return AllenGraph(graph, cancel)
+        folder, file = split_address(self.terminology)
+        texts = _stored_part(folder, self.storage_options, self.cached)
+        return TerminologyFile(texts, file, self.terminology_sha256)
 
     def _nrrd(self, progress: Progress | None, cancel: Event | None) -> Atlas:
         """Open Allen's volume and graph, which are read from this machine only."""
@@ -185,9 +195,11 @@ class _Files:
             )
         from napari_stria.io.allen_ccf import open_allen_ccf
 
-        volume, graph = _path(self.annotation), _path(self.terminology)
+        volume, graph = _path(self.annotation), self.terminology
         check_file_digest(volume, self.sha256)
-        check_file_digest(graph, self.terminology_sha256)
+        if graph_of_address(graph) is None:
+            graph = str(_path(graph))
+            check_file_digest(Path(graph), self.terminology_sha256)
         return open_allen_ccf(
             volume, graph, resolution_um=self.wanted, progress=progress, cancel=cancel
         )
@@ -218,7 +230,9 @@ def _path(uri: str) -> Path:
 
 def _absolute(uri: str) -> str:
     """Return an address that means the same from another folder."""
-    return uri if "://" in uri else str(Path(uri).expanduser().absolute())
+    if "://" in uri or graph_of_address(uri) is not None:
+        return uri
+    return str(Path(uri).expanduser().absolute())
 
 
 def _harmless(uris: Sequence[str], storage_options: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -28,6 +28,62 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True)
+class Held:
+    """What came of a file before.
+
+    Attributes
+    ----------
+    n_bytes : int
+        So many from its beginning; more than 0.
+    total : int
+        Length of the whole file.
+    tag : str
+        The file's entity tag or date: what a server compares before it sends the rest.
+    """
+
+    n_bytes: int
+    total: int
+    tag: str
+
+
+@dataclass(frozen=True)
+class BodyPart:
+    """What a server is about to send.
+
+    Attributes
+    ----------
+    first : int
+        Where in the file it begins; it goes to the file's end.
+    total : int or None
+        Length of the whole file; None where nobody knows.
+    etag, modified : str
+        What tells the file from another; empty where the server does not say.
+    """
+
+    first: int
+    total: int | None
+    etag: str
+    modified: str
+
+
+@runtime_checkable
+class ResumingSink(Sink, Protocol):
+    """Takes a body that may go on where an earlier one broke off."""
+
+    def held(self) -> Held | None:
+        """Return what came before, None if the body has to begin at its beginning."""
+        ...
+
+    def begin_part(self, part: BodyPart) -> None:
+        """Get ready for the rest of what is held, or for a body from its beginning."""
+        ...
+
+    def forget(self) -> None:
+        """Drop what is held: the server has another file now."""
+        ...
+
+
+@dataclass(frozen=True)
 class Saved:
     """What became of a download: the tag of the file, and whether it is still the known one."""
 

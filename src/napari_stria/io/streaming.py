@@ -7,31 +7,25 @@ for the missing chunks; when they arrive, `changed` is emitted and the viewer re
 
 from __future__ import annotations
 
-import itertools
-import threading
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
-from napari_stria.core.boxes import BlockIndex, Box, blocks_from_middle, blocks_of_box
+from napari_stria.core.boxes import Box, blocks_of_box
 from napari_stria.core.pyramid import Multiscale
-from napari_stria.errors import StreamingArrayError, TaskCancelled
+from napari_stria.errors import StreamingArrayError
 from napari_stria.io.cache import ChunkCache
+from napari_stria.io.chunk_loading import ChunkLoading, Key, Remap
 from napari_stria.io.chunk_pool import ChunkPool
-from napari_stria.io.failures import Failures
-from napari_stria.io.gap_filling import GapFilling, clipped
+from napari_stria.io.gap_filling import GapFilling
 from napari_stria.io.streamed_level import StreamedLevel, padded_shapes, whole_box
 from napari_stria.io.view_budget import ViewBudget
 from napari_stria.io.viewed_planes import exact_planes
 
-_EMPTY = np.zeros(0, dtype=np.uint8)
-_numbers = itertools.count()
-
-Key = tuple[int, int, BlockIndex]
-Remap = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+__all__ = ["ProgressivePyramid", "Remap"]
 
 
 class ProgressivePyramid:
@@ -82,24 +76,14 @@ class ProgressivePyramid:
     ) -> None:
         self.source = source
         self.dtype = np.dtype(dtype or source.levels[0].dtype)
-        self._remap = remap
-        self._cache = cache
-        self._pool = pool
-        self._number = next(_numbers)
-        self._lock = threading.Lock()
-        self._edition = 0
-        # Part of the pool's keys: what is still being read for an earlier round, and may be thrown
-        # away when it arrives, must not keep the same chunk from being asked for again.
-        self._round = 0
-        self._failures = Failures()
+        self._chunks = ChunkLoading(source, cache, pool, remap, self.changed.emit, self.failed.emit)
         self._ahead_of: tuple[int, Box] | None = None
         self._viewed: list[Key] = []
         self._last_level: int | None = None
         self.viewed_point_um: tuple[float, float, float] | None = None
         self.look_ahead: tuple[int, int] | None = None
         self.look_ahead_level = 0
-        self._closed = False
-        self._filling = GapFilling(source, self.dtype, self._decoded)
+        self._filling = GapFilling(source, self.dtype, self._chunks.decoded)
         self._budget = ViewBudget(source, self.dtype.itemsize, cache, self._filling)
         shapes = padded_shapes(source.levels)
         self.levels = tuple(StreamedLevel(self, i, shape) for i, shape in enumerate(shapes))
@@ -134,7 +118,7 @@ class ProgressivePyramid:
             index, inside = level.grid.index_of(point_um)
             if not inside:
                 return None
-            chunk = self._cache.get(self._key_of_voxel(number, index))
+            chunk = self._chunks.get(self._chunks.key_of_voxel(number, index))
             if chunk is not None:
                 local = tuple(int(i) % c for i, c in zip(index, level.reader.chunk_shape))
                 return (self.dtype.type(0) if chunk.size == 0 else chunk[local]), number
@@ -146,67 +130,53 @@ class ProgressivePyramid:
         A later call replaces an earlier one that has not started.
         """
         index, inside = self.source.levels[number].grid.index_of(point_um)
-        key = self._key_of_voxel(number, index)
-        jobs = [self._job(key)] if inside and key not in self._cache else []
-        self._pool.request((self._number, "point"), jobs)
+        self._chunks.demand("point", self._chunks.key_of_voxel(number, index) if inside else None)
 
     def knows(self, point_um: Sequence[float], number: int = 0) -> bool:
         """Tell whether the chunk of a level that holds a point is decoded (or lies outside)."""
         index, inside = self.source.levels[number].grid.index_of(point_um)
-        return not inside or self._key_of_voxel(number, index) in self._cache
+        return not inside or self._chunks.has(self._chunks.key_of_voxel(number, index))
 
     def has_failed(self, point_um: Sequence[float], number: int = 0) -> bool:
         """Tell whether the chunk that holds a point could not be read lately."""
         index, _ = self.source.levels[number].grid.index_of(point_um)
-        return self._failures.is_recent(self._key_of_voxel(number, index))
+        return self._chunks.failures.is_recent(self._chunks.key_of_voxel(number, index))
 
     def forgive(self, point_um: Sequence[float], number: int = 0) -> None:
         """Forget that the chunk which holds a point failed, so that it is asked for again."""
         index, _ = self.source.levels[number].grid.index_of(point_um)
-        self._failures.forget(self._key_of_voxel(number, index))
+        self._chunks.failures.forget(self._chunks.key_of_voxel(number, index))
 
     def resume(self) -> None:
         """Let reads ask again, also for what failed, was put off or is under way."""
-        # What is under way may be failing: it does not stand for a new request.
-        self._round += 1
+        self._chunks.begin_round()
         self.retry()
 
     def invalidate(self) -> None:
         """Drop all decoded chunks, because the source shows something else now."""
-        self._cancel_queued()
-        with self._lock:
-            self._edition += 1
-            self._round += 1
-            self._cache.drop(lambda key: isinstance(key, tuple) and key[0] == self._number)
-        self._failures.clear()
-        self._ahead_of = None
+        self._chunks.invalidate()
+        self.retry()
         self.changed.emit(0)
-
-    def _cancel_queued(self) -> None:
-        self._pool.cancel(lambda slot: isinstance(slot, tuple) and slot[0] == self._number)
 
     def rest(self) -> None:
         """Cancel what is queued and let go of what the last view needed; reading begins anew."""
-        self._cancel_queued()
+        self._chunks.cancel_queued()
         for number in range(len(self.levels)):
-            self._cache.pin((self._number, number), [])
+            self._chunks.pin(number, [])
 
     @property
     def has_failures(self) -> bool:
         """Whether a chunk that is looked at now could not be read lately."""
-        return any(self._failures.is_recent(key) for key in self._viewed)
+        return any(self._chunks.failures.is_recent(key) for key in self._viewed)
 
     def retry(self) -> None:
         """Forget failures, so that the next read asks for those chunks again."""
-        self._failures.clear()
+        self._chunks.failures.clear()
         self._ahead_of = None
 
     def close(self) -> None:
         """Cancel what is queued, drop the decoded chunks and take no more."""
-        with self._lock:
-            self._closed = True
-        self._cancel_queued()
-        self._cache.drop(lambda key: isinstance(key, tuple) and key[0] == self._number)
+        self._chunks.close()
 
     @property
     def coarsest(self) -> int:
@@ -217,7 +187,7 @@ class ProgressivePyramid:
         """Yield the decoded chunks of the coarsest level that are not empty."""
         level = self.source.levels[self.coarsest]
         for index in blocks_of_box(whole_box(level.shape), level.reader.chunk_shape):
-            chunk = self._cache.get((self._number, self.coarsest, index))
+            chunk = self._chunks.decoded(self.coarsest, index)
             if chunk is not None and chunk.size:
                 yield chunk
 
@@ -225,7 +195,7 @@ class ProgressivePyramid:
 
     def _refuse(self, number: int, box: Box) -> None:
         """Say once that a view of the coarsest level is larger than the memory for chunks."""
-        if self._failures.is_news("view"):
+        if self._chunks.failures.is_news("view"):
             size = self._budget.view_bytes(number, box) / 2**20
             self.failed.emit(
                 StreamingArrayError(
@@ -235,27 +205,26 @@ class ProgressivePyramid:
             )
 
     def _request(self, number: int, box: Box) -> None:
-        if self._closed:
+        chunks = self._chunks
+        if chunks.closed:
             return
-        keys = self._keys(number, box)
+        keys = chunks.keys(number, box)
         if number != self.coarsest:
             # First the coarse chunks under the view, so that there is a picture soon.
-            keys = [
-                *self._keys(self.coarsest, self._filling.box_at(number, box, self.coarsest)),
-                *keys,
-            ]
+            below = self._filling.box_at(number, box, self.coarsest)
+            keys = [*chunks.keys(self.coarsest, below), *keys]
         # A viewer reads the coarsest level for its thumbnail after every plane; only two such reads
         # in a row mean that it shows nothing finer any more.
         is_thumbnail = number == self.coarsest and self._last_level not in (None, self.coarsest)
         if not is_thumbnail:
             for other in range(len(self.source.levels)):
                 if other != number:
-                    self._pool.request((self._number, other), [])
-                    self._cache.pin((self._number, other), [])
+                    chunks.request(other, [])
+                    chunks.pin(other, [])
             self._viewed = keys
         self._last_level = number
-        self._cache.pin((self._number, number), keys)
-        self._pool.request((self._number, number), self._jobs(keys))
+        chunks.pin(number, keys)
+        chunks.request(number, keys)
         if not is_thumbnail:
             self._request_ahead(number, box)
 
@@ -267,70 +236,12 @@ class ProgressivePyramid:
         self._ahead_of = (number, box)
         axis, step = self.look_ahead
         if box[axis].stop - box[axis].start != 1:
-            self._pool.request((self._number, "ahead"), [])
+            self._chunks.request("ahead", [])
             return
         level = max(number, self.look_ahead_level)
         keys: list[Key] = []
         for planes in (step, -step):
             start = box[axis].start + planes
             moved = (*box[:axis], slice(max(start, 0), max(start + 1, 0)), *box[axis + 1 :])
-            keys += self._keys(level, self._filling.box_at(number, moved, level))
-        self._pool.request((self._number, "ahead"), self._jobs(keys), background=True)
-
-    def _jobs(self, keys: Iterable[Key]) -> list[tuple[Hashable, Callable[[], None]]]:
-        """Return jobs for the chunks that are neither there nor failed lately."""
-        return [
-            self._job(key)
-            for key in keys
-            if key not in self._cache and not self._failures.forbid(key)
-        ]
-
-    def _keys(self, number: int, box: Box) -> list[Key]:
-        """Return the chunks of a level that a box crosses, those in its middle first."""
-        level = self.source.levels[number]
-        inner = clipped(box, level.shape)
-        if any(s.stop <= s.start for s in inner):
-            return []
-        chunk = level.reader.chunk_shape
-        return [(self._number, number, index) for index in blocks_from_middle(inner, chunk)]
-
-    def _key_of_voxel(self, number: int, index: npt.NDArray[np.int64]) -> Key:
-        chunk = self.source.levels[number].reader.chunk_shape
-        return self._number, number, tuple(int(i) // c for i, c in zip(index, chunk, strict=True))
-
-    def _decoded(self, number: int, index: BlockIndex) -> npt.NDArray[Any] | None:
-        return self._cache.get((self._number, number, index))
-
-    def _job(self, key: Key) -> tuple[Hashable, Callable[[], None]]:
-        return (*key, self._round), lambda: self._load(key)
-
-    def _load(self, key: Key) -> None:
-        """Fetch one chunk in a worker thread; a failure is kept and told, never raised."""
-        _, number, index = key
-        if self._closed or key in self._cache:
-            return
-        edition, turn = self._edition, self._round
-        try:
-            block = self.source.levels[number].reader.read_block(index)
-            if block is None or not block.any():
-                chunk = _EMPTY
-            else:
-                chunk = block if self._remap is None else self._remap(block)
-        except TaskCancelled:
-            # Somebody stopped the reader; it is asked again after `resume`, not in a loop.
-            if turn == self._round:
-                self._failures.put_off(key)
-            return
-        except Exception as error:  # noqa: BLE001  (whatever a reader raises is told)
-            if self._closed or edition != self._edition:
-                return
-            if self._failures.add(key, error):
-                self.failed.emit(error)
-            self.changed.emit(number)
-            return
-        with self._lock:
-            if self._closed or edition != self._edition:
-                return
-            self._cache.put(key, chunk)
-        self._failures.forget(key)
-        self.changed.emit(number)
+            keys += self._chunks.keys(level, self._filling.box_at(number, moved, level))
+        self._chunks.request("ahead", keys, background=True)

@@ -1,4 +1,4 @@
-"""Ontologies from files: BrainGlobe's terminology CSV and Allen's structure graph JSON.
+"""Ontologies from BrainGlobe's terminology CSV.
 
 Integers are parsed as text: ids and parents above 2^16 and 2^31 stay what they are (BrainGlobe's
 own reader casts parents to 16 bits).
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from napari_stria.core.ontology import Ontology
 from napari_stria.core.structures import StructureRecord
 from napari_stria.errors import FormatError
+from napari_stria.io.structure_fields import Rgb, rgb_of
 
 # The first name is today's; the others were used by older files.
 _COLUMNS = {
@@ -25,10 +24,12 @@ _COLUMNS = {
     "name": ("name",),
     "color": ("color_hex_triplet",),
     "value": ("annotation_value",),
+    "graph": ("graph_id",),
+    "order": ("graph_order",),
 }
-_OPTIONAL = frozenset({"color", "value"})
-_WHOLE = re.compile(r"\s*(\d{1,18})(?:\.0+)?\s*")
-_GREY = (160, 160, 160)
+_OPTIONAL = frozenset({"color", "value", "graph", "order"})
+_WHOLE = re.compile(r"\s*(-?\d{1,19})(?:\.0+)?\s*", re.ASCII)
+_LARGEST = 2**63
 
 
 def parse_terminology(raw: bytes, where: str) -> Ontology:
@@ -38,9 +39,10 @@ def parse_terminology(raw: bytes, where: str) -> Ontology:
     ----------
     raw : bytes
         UTF-8 text with a header. Columns: identifier, parent_identifier (empty for a root),
-        abbreviation, name, and optionally annotation_value (default: the identifier) and
-        color_hex_triplet. The older names id, parent_structure_id and acronym are read too.
-        root_identifier_path is not used: not every published file has it right.
+        abbreviation, name, and optionally annotation_value (default: the identifier),
+        color_hex_triplet, graph_id and graph_order. The older names id, parent_structure_id and
+        acronym are read too. root_identifier_path is not used: not every published file has it
+        right.
     where : str
         Name of the source, for messages.
 
@@ -96,74 +98,22 @@ def _record(cells: Mapping[str, str], where: str) -> StructureRecord:
         name=cells["name"].strip(),
         rgb_triplet=_rgb(cells.get("color", ""), where),
         annotation_value=_whole(cells.get("value", ""), where, "annotation_value"),
+        graph_id=_whole(cells.get("graph", ""), where, "graph_id", -_LARGEST),
+        graph_order=_whole(cells.get("order", ""), where, "graph_order", -_LARGEST),
     )
 
 
-def _whole(text: str, where: str, column: str) -> int | None:
+def _whole(text: str, where: str, column: str, low: int = 0) -> int | None:
     if not text.strip():
         return None
     match = _WHOLE.fullmatch(text)
-    if match is None:
+    if match is None or not low <= int(match.group(1)) < _LARGEST:
         raise FormatError(f"{where}: the {column} {text!r} is not a whole number.")
     return int(match.group(1))
 
 
-def _rgb(text: str, where: str) -> tuple[int, int, int]:
-    digits = text.strip().lstrip("#")
-    if not digits:
-        return _GREY
-    # The Allen API drops leading zeros of some colours ("9B0" for "0009B0").
-    if not re.fullmatch(r"[0-9A-Fa-f]{1,6}", digits):
-        raise FormatError(f"{where}: the colour {text!r} is not six hexadecimal digits.")
-    value = int(digits, 16)
-    return value >> 16, value >> 8 & 255, value & 255
-
-
-def parse_structure_graph(raw: bytes, where: str) -> Ontology:
-    """Read an Allen structure graph: nested ``children``, or a flat list with parent ids.
-
-    Parameters
-    ----------
-    raw : bytes
-        JSON, with or without the API's envelope (``{"success": .., "msg": [..]}``).
-
-    Raises
-    ------
-    FormatError
-        If it is not JSON or a node lacks id, acronym or name.
-    """
+def _rgb(text: str, where: str) -> Rgb:
     try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{where} is not JSON; give Allen's structure graph.") from error
-    if isinstance(value, dict) and value.get("success") is False:
-        raise FormatError(f"{where} holds the server's error: {value.get('msg')}")
-    nodes = value.get("msg", value) if isinstance(value, dict) else value
-    nodes = [nodes] if isinstance(nodes, dict) else nodes
-    if not isinstance(nodes, list):
-        raise FormatError(f"{where} is not a structure graph; give Allen's JSON of structures.")
-    return Ontology(_graph_records(nodes, where))
-
-
-def _graph_records(roots: list[Any], where: str) -> Iterator[StructureRecord]:
-    # A stack and not recursion: a hostile file may nest deeper than Python's limit.
-    stack: list[tuple[Any, int | None]] = [(node, None) for node in reversed(roots)]
-    while stack:
-        node, parent = stack.pop()
-        try:
-            identifier = int(node["id"])
-            stated = node.get("parent_structure_id")
-            record = StructureRecord(
-                id=identifier,
-                parent_id=parent if parent is not None or stated is None else int(stated),
-                acronym=str(node["acronym"]).strip(),
-                name=str(node["name"]).strip(),
-                rgb_triplet=_rgb(str(node.get("color_hex_triplet") or ""), where),
-            )
-            children = list(node.get("children") or [])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, FormatError):
-                raise
-            raise FormatError(f"{where}: a structure lacks {error}; is it a graph?") from error
-        yield record
-        stack.extend((child, identifier) for child in reversed(children))
+        return rgb_of(text)
+    except ValueError as error:
+        raise FormatError(f"{where}: {error}.") from error

@@ -13,7 +13,7 @@ from typing import Any
 from napari_stria.core.atlas import Atlas
 from napari_stria.core.space import Triple
 from napari_stria.errors import StoreNotFoundError, VoxelSizeMissingError
-from napari_stria.io.addressed import name_of_address, read_ontology
+from napari_stria.io.addressed import Terminology, name_of_address
 from napari_stria.io.bare_array import read_annotation
 from napari_stria.io.brainglobe import DEFAULT_SPACE
 from napari_stria.io.ome_zarr import statistics_files
@@ -27,7 +27,7 @@ _METADATA = ("zarr.json", ".zarray", ".zgroup")
 def open_zipped_zarr(
     store: Store,
     file: str,
-    terminology: tuple[Store, str, str | None],
+    terminology: Terminology,
     scale_um: Triple | None,
     sha256: str | None,
     opened_with: Mapping[str, Any],
@@ -41,8 +41,8 @@ def open_zipped_zarr(
     ----------
     store, file : Store, str
         Where the zip lies, and its key there.
-    terminology : tuple of Store, str and str or None
-        Where the ``structures.csv`` lies, its key there, and its SHA-256.
+    terminology : Terminology
+        The regions; as BrainGlobe had them, a ``structures.csv``.
     scale_um : tuple of float or None
         Voxel size in um (AP, DV, ML). Needed unless the zip holds an OME-Zarr.
     sha256 : str or None
@@ -63,13 +63,12 @@ def open_zipped_zarr(
         raise VoxelSizeMissingError(
             f"{where} does not say its voxel size; give resolution_um, e.g. 25."
         )
-    ontology = read_ontology(*terminology)
+    ontology = terminology.read()
     zipped = unpacked_zip(store, file, sha256, progress=progress, cancel=cancel)
     unpacked = FolderStore(zipped.folder)
     path = _zarr_in(unpacked, where)
     opened = read_annotation(unpacked, path, scale_um)
     space = opened.space or DEFAULT_SPACE
-    texts, csv, _ = terminology
     return Atlas(
         name=name_of_address(where.removesuffix(".zip").removesuffix(".zarr").removesuffix(".ome")),
         ontology=ontology,
@@ -77,7 +76,7 @@ def open_zipped_zarr(
         space=space,
         resolution_um=scale_um or opened.pyramid.levels[0].scale_um,
         metadata=MappingProxyType(
-            {"root": where, "terminology": f"{texts.uri}/{csv}", "sha256": zipped.sha256}
+            {"root": where, "terminology": terminology.address, "sha256": zipped.sha256}
         ),
         statistics=statistics_files(unpacked, path, opened.pyramid, space),
         opened_with=MappingProxyType(dict(opened_with)),

@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_stria.core.space import Triple
 from napari_stria.io.atlas_details import AtlasDetails
+from napari_stria.session.amounts import bytes_text
 from napari_stria.session.atlas_rows import AtlasCopy, AtlasRow, Place, version_key
 
 STAR, NAME, SPECIES, RESOLUTION, VERSION, SIZE, WHERE = range(7)
@@ -116,17 +117,6 @@ def copy_text(copy: AtlasCopy) -> str:
     """Return a version and where it lies."""
     where = PLACE_TEXTS[copy.place]
     return f"{copy.version or 'no version'} – {where}"
-
-
-def bytes_text(n_bytes: int) -> str:
-    """Return a size in three digits, in the units (powers of 1000) that disks are sold by."""
-    value, units = float(n_bytes), ("B", "kB", "MB", "GB", "TB")
-    for unit in units:
-        if value < 999.5 or unit == units[-1]:
-            break
-        value /= 1000
-    digits = 0 if unit == "B" or value >= 99.95 else 1
-    return f"{value:.{digits}f} {unit}"
 
 
 # -- sorting and searching ----------------------------------------------------------------------

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from psygnal import Signal
 
 from napari_stria.core.atlas import Atlas
-from napari_stria.errors import StriaError, plain_text
+from napari_stria.core.ontology import Ontology
+from napari_stria.errors import OntologyError, StriaError, plain_text
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
 from napari_stria.io.streaming import ProgressivePyramid
+from napari_stria.session.atlas_opening import AtlasOpening
 from napari_stria.session.atlas_streams import AtlasStreams
-from napari_stria.session.colors import PALETTES, Palette, region_rgb, resolve_color_table
+from napari_stria.session.parcel_readout import in_parcels
 from napari_stria.session.point_reading import Point, PointReading
 from napari_stria.session.readout import Readout, resolve_readout
 from napari_stria.session.region_counting import RegionCounting, TableProgress
+from napari_stria.session.region_selection import RegionSelection
 from napari_stria.session.tasks import Tasks
 
 __all__ = ["AtlasSession", "TableProgress", "sentence_of"]
 
 
-class AtlasSession:
+class AtlasSession(RegionSelection):
     """One open atlas and what the user did with it; changed through its methods alone.
+
+    What is selected is in `RegionSelection`, what is hidden and what the colours mean in
+    `RegionLook`.
 
     Parameters
     ----------
@@ -39,16 +45,9 @@ class AtlasSession:
     Attributes
     ----------
     atlas : Atlas or None
-    selected : tuple of int
-        Pre-order positions.
-    hidden : (N,) bool ndarray
-        Regions whose own voxels are not shown.
-    palette : str
-        Where regions have their colours from: ``atlas`` or ``tab20``.
-    opening : str or None
-        Name of the atlas that is being opened.
-    opened, closed, opening_changed, opening_failed, selection_changed, visibility_changed, \
-palette_changed, colors_changed, readout_changed, table_changed, chunks_changed, message : Signal
+    readout : Readout or None
+    opened, closed, opening_changed, opening_failed, ontology_changed, readout_changed, \
+table_changed, chunks_changed, message : Signal
         Emitted in the session's thread. `opening_failed` carries the error of an opening; `message`
         says what else went wrong.
     """
@@ -57,22 +56,21 @@ palette_changed, colors_changed, readout_changed, table_changed, chunks_changed,
     closed = Signal()
     opening_changed = Signal(object)
     opening_failed = Signal(Exception)
-    selection_changed = Signal(tuple)
-    visibility_changed = Signal()
-    palette_changed = Signal(str)
-    colors_changed = Signal(object)
+    ontology_changed = Signal(object)
     readout_changed = Signal(object)
     table_changed = Signal(TableProgress)
     chunks_changed = Signal()
     message = Signal(str)
 
     def __init__(self, tasks: Tasks, cache: ChunkCache, pool: ChunkPool) -> None:
+        super().__init__()
         self._tasks = tasks
         self._cache = cache
         self._pool = pool
-        self._generation = 0
-        self.opening: str | None = None
-        self.palette: Palette = "atlas"
+        self._opening = AtlasOpening(tasks)
+        self._opening.opened.connect(self.show)
+        self._opening.changed.connect(self.opening_changed.emit)
+        self._opening.failed.connect(self.opening_failed.emit)
         self._counting = RegionCounting(tasks)
         self._counting.changed.connect(self._on_counting)
         self._counting.failed.connect(self._tell)
@@ -81,46 +79,29 @@ palette_changed, colors_changed, readout_changed, table_changed, chunks_changed,
     def _reset(self) -> None:
         self.atlas: Atlas | None = None
         self._streams: AtlasStreams | None = None
-        self.selected: tuple[int, ...] = ()
-        self.hidden: npt.NDArray[np.bool_] = np.zeros(0, dtype=bool)
+        self._take_regions(None)
         self.readout: Readout | None = None
         self._points: PointReading | None = None
         self._point: Point | None = None
-        self._point_index: int | None = None
         self._counting.take(None)
 
     # -- opening ---------------------------------------------------------------
 
     def open(self, opener: Callable[[], Atlas], name: str = "atlas") -> None:
         """Open an atlas in the background; a later call or `cancel_opening` drops its result."""
-        self._generation += 1
-        mine = self._generation
-        self._set_opening(name)
-
-        def done(atlas: Atlas) -> None:
-            if mine == self._generation:
-                # Shown first: who hears that the opening ended may ask what it brought.
-                self.show(atlas)
-                self._set_opening(None)
-
-        def failed(error: Exception) -> None:
-            if mine == self._generation:
-                self._set_opening(None)
-                self.opening_failed.emit(error)
-
-        self._tasks.run(opener, done, failed)
+        self._opening.start(opener, name)
 
     def cancel_opening(self) -> None:
         """Drop the atlas that is being opened, if any."""
-        self._generation += 1
-        self._set_opening(None)
+        self._opening.cancel()
 
-    def _set_opening(self, name: str | None) -> None:
-        self.opening = name
-        self.opening_changed.emit(name)
+    @property
+    def opening(self) -> str | None:
+        """Name of the atlas that is being opened."""
+        return self._opening.name
 
     def show(self, atlas: Atlas) -> None:
-        """Take an opened atlas, in place of the one before."""
+        """Take an opened atlas, in place of the one before, at the same depth or set of it."""
         self.close()
         self.atlas = atlas
         streams = self._streams = AtlasStreams(atlas, self._tasks, self._cache, self._pool)
@@ -128,13 +109,26 @@ palette_changed, colors_changed, readout_changed, table_changed, chunks_changed,
         streams.failed.connect(self._tell)
         self._points = PointReading(atlas, streams.annotation, streams.halves)
         self._counting.take(atlas)
-        self.hidden = np.zeros(len(atlas.ontology), dtype=bool)
+        self._take_regions(atlas.ontology)
         self.opened.emit(atlas)
         self._emit_colors()
 
+    def set_ontology(self, ontology: Ontology) -> None:
+        """Know more of the same regions, e.g. their structure sets; all that is shown stays.
+
+        Raises
+        ------
+        OntologyError
+            If it has other regions than the open atlas, or in another order.
+        """
+        if self.atlas is None or not np.array_equal(ontology.ids, self.atlas.ontology.ids):
+            raise OntologyError("these are not the regions of the open atlas; open it anew.")
+        self.atlas = replace(self.atlas, ontology=ontology)
+        self.ontology_changed.emit(ontology)
+
     def forget(self) -> None:
         """Let go of the atlas, also of one that is being opened, and tell nobody."""
-        self._generation += 1
+        self._opening.forget()
         self._let_go()
 
     def _let_go(self) -> None:
@@ -178,84 +172,25 @@ palette_changed, colors_changed, readout_changed, table_changed, chunks_changed,
             pyramid.retry()
         self.chunks_changed.emit()
 
-    # -- selecting and hiding ---------------------------------------------------------------
+    # -- points ---------------------------------------------------------------
 
     def select(self, positions: Iterable[int]) -> None:
         """Select regions by pre-order position; none clears the selection."""
-        self._point = self._point_index = None
+        self._forget_point()
+        super().select(positions)
+
+    def select_parcel(self, parcel: int) -> None:
+        """Select a parcel by its number in the parcellation, as a click does."""
+        self._forget_point()
+        super().select_parcel(parcel)
+
+    def _forget_point(self) -> None:
+        self._point = None
         if self._points is not None:
             self._points.awaited = None
-        self._set_selected(tuple(dict.fromkeys(int(p) for p in positions)))
-
-    def _set_selected(self, positions: tuple[int, ...]) -> None:
-        changed = positions != self.selected
-        self.selected = positions
-        if changed:
-            self.selection_changed.emit(positions)
-            self._emit_colors()
-        if positions:
-            self.start_table()
-        self._update_readout()
-
-    def set_visible(self, positions: Iterable[int], visible: bool) -> None:
-        """Show or hide regions with their descendants."""
-        if self.atlas is None:
-            return
-        for position in positions:
-            self.hidden[position : self.atlas.ontology.subtree_ends[position]] = not visible
-        self._visibility_changed()
-
-    def isolate(self, positions: Iterable[int]) -> None:
-        """Show these regions with their descendants and nothing else."""
-        if self.atlas is None:
-            return
-        self.hidden[:] = True
-        for position in positions:
-            self.hidden[position : self.atlas.ontology.subtree_ends[position]] = False
-        self._visibility_changed()
-
-    def show_all(self) -> None:
-        """Show every region."""
-        self.hidden[:] = False
-        self._visibility_changed()
-
-    def _visibility_changed(self) -> None:
-        self.visibility_changed.emit()
-        self._emit_colors()
-
-    def set_palette(self, palette: Palette) -> None:
-        """Take the regions' colours from another place.
-
-        Raises
-        ------
-        StriaError
-            If there is no such palette.
-        """
-        if palette not in PALETTES:
-            raise StriaError(f"there is no palette {palette!r}; choose one of {PALETTES}.")
-        if palette != self.palette:
-            self.palette = palette
-            self.palette_changed.emit(palette)
-            self._emit_colors()
-
-    def color_table(self) -> npt.NDArray[np.float32]:
-        """Return the present colours of the display indices, (N + 2, 4)."""
-        assert self.atlas is not None
-        return resolve_color_table(self.atlas.ontology, self.selected, self.hidden, self.palette)
-
-    def region_colors(self) -> npt.NDArray[np.float32]:
-        """Return the palette's colours of the regions in pre-order, (N, 3)."""
-        assert self.atlas is not None
-        return region_rgb(self.atlas.ontology, self.palette)
-
-    def _emit_colors(self) -> None:
-        if self.atlas is not None:
-            self.colors_changed.emit(self.color_table())
-
-    # -- points ---------------------------------------------------------------
 
     def click(self, point_um: Sequence[float]) -> None:
-        """Read out a point at the finest level and select its region, as soon as it is there."""
+        """Select the region or parcel at a point of the finest level, as soon as it is there."""
         if self._points is not None:
             self._points.ask(point_um)
             self._resolve_click()
@@ -267,14 +202,13 @@ palette_changed, colors_changed, readout_changed, table_changed, chunks_changed,
         if answer == "failed":
             self.message.emit("The clicked point could not be read; click again to retry.")
             return
-        self._point, self._point_index = answer
-        index = self._point_index
-        listed = self.atlas is not None and 0 < index <= len(self.atlas.ontology)
-        self._set_selected((index - 1,) if listed else ())
+        self._point, index = answer
+        self._select_clicked(index)
 
     def hover(self, point_um: Sequence[float]) -> str | None:
         """Return what the status bar says of a point, from what is decoded; None if nothing is."""
-        return None if self._points is None else self._points.describe(point_um)
+        points = self._points
+        return None if points is None else points.describe(point_um, self.parcellation)
 
     def refine_hover(self, point_um: Sequence[float]) -> None:
         """Fetch the finest chunk under a point on which the cursor rests."""
@@ -307,6 +241,11 @@ palette_changed, colors_changed, readout_changed, table_changed, chunks_changed,
 
     # -- saying ---------------------------------------------------------------
 
+    def _selection_set(self, *, by_user: bool) -> None:
+        if self.selected and by_user:
+            self.start_table()
+        self._update_readout()
+
     def _update_readout(self) -> None:
         if self.atlas is None:
             return
@@ -318,10 +257,20 @@ palette_changed, colors_changed, readout_changed, table_changed, chunks_changed,
             self.selected,
             self.table,
             self.progress.state,
-            index=self._point_index,
+            index=self._clicked,
             point_um=self._point,
             side=side,
         )
+        if readout is not None and self.parcellation is not None:
+            readout = in_parcels(
+                readout,
+                self.atlas,
+                self.parcellation,
+                self.selected,
+                self.parcel,
+                tables=self._counting.tables(self.parcellation),
+                index=self._clicked,
+            )
         if readout != self.readout:
             self.readout = readout
             self.readout_changed.emit(readout)

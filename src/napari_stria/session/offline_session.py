@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from threading import Event, Lock
+from threading import Event
 from typing import Literal
 
 from psygnal import Signal
@@ -21,6 +21,7 @@ from napari_stria.io.offline import (
     offline_sizes,
 )
 from napari_stria.session.atlas_session import sentence_of
+from napari_stria.session.newest import Newest
 from napari_stria.session.offline_choice import (
     LevelId,
     Need,
@@ -219,28 +220,16 @@ class OfflineSession:
         return self._cancel
 
     def _reporter(self, cancel: Event) -> Callable[[int, int], None]:
-        """Return a progress callback, safe in any thread, that never queues more than one call."""
-        lock, newest, is_due = Lock(), (0, 0), False
+        """Return a progress callback of one piece of work, safe in any thread."""
 
-        def tell() -> None:
-            nonlocal is_due
-            with lock:
-                is_due = False
-                done, total = newest
+        def tell(done: int, total: int) -> None:
             if cancel is self._cancel and self.status.state in ("measuring", "fetching"):
                 self._rate.note(done)
                 self._set(
                     replace(self.status, done=done, total=total, bytes_per_s=self._rate.per_s)
                 )
 
-        def report(done: int, total: int) -> None:
-            nonlocal newest, is_due
-            with lock:
-                newest, was_due, is_due = (done, total), is_due, True
-            if not was_due:
-                self._tasks.post(tell)
-
-        return report
+        return Newest(self._tasks, tell)
 
     def _stopped(self, cancel: Event, error: Exception) -> None:
         if cancel is not self._cancel:

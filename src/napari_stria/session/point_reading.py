@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from napari_stria.core.atlas import Atlas
+from napari_stria.core.parcellation import Parcellation
 from napari_stria.core.space import Side
 from napari_stria.io.streaming import ProgressivePyramid
 from napari_stria.session.readout import midplane_side, side_of_value, status_line
@@ -60,13 +61,15 @@ class PointReading:
         found = self._annotation.sample(point)
         return point, 0 if found is None else int(found[0])
 
-    def describe(self, point_um: Sequence[float]) -> str | None:
+    def describe(
+        self, point_um: Sequence[float], parcellation: Parcellation | None = None
+    ) -> str | None:
         """Return what the status bar says of a point, from what is decoded; None if nothing is."""
         found = self._annotation.sample(point_um)
         side = self.side_at(point_um)
         if found is None or side == "outside":
             return None
-        return status_line(self._atlas, int(found[0]), side)
+        return status_line(self._atlas, int(found[0]), side, parcellation)
 
     def refine(self, point_um: Sequence[float]) -> None:
         """Fetch the finest chunk under a point, unless a clicked one is awaited."""

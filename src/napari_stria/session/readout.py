@@ -12,8 +12,9 @@ import pandas as pd
 from napari_stria.core.atlas import Atlas
 from napari_stria.core.labels import LabelLookup
 from napari_stria.core.ontology import Ontology
+from napari_stria.core.parcellation import Parcellation
 from napari_stria.core.regions import UNLISTED
-from napari_stria.core.space import Side, far_side, midplane_index, near_side
+from napari_stria.core.space import Side, far_side, near_side
 
 PATH_SEPARATOR = " › "
 TableState = Literal["none", "computing", "ready", "cancelled", "failed"]
@@ -21,9 +22,9 @@ TableState = Literal["none", "computing", "ready", "cancelled", "failed"]
 
 @dataclass(frozen=True)
 class Volumes:
-    """Volumes in mm3 of a region, or of the union of several.
+    """Volumes in mm3 of a region or a parcel, or of the union of several regions.
 
-    `share_of_parent` is a fraction; None for a root or for several regions.
+    `share_of_parent` is a fraction; None for a root, for a group or for several regions.
     """
 
     total_mm3: float
@@ -35,6 +36,31 @@ class Volumes:
 
 
 @dataclass(frozen=True)
+class ParcelNote:
+    """How a readout's region and the parcel that it belongs to go together.
+
+    Attributes
+    ----------
+    parcellation : str
+        Its title.
+    acronym : str
+        The region's parcel; empty if it is in none.
+    whole : bool
+        Whether the readout is about the parcel, and not about a region in it.
+    region : str
+        Then, acronym and name of the region at the clicked point, if it is not the parcel's own.
+    without_inner : bool
+        Then, whether there are other parcels inside it, which are not counted with it.
+    """
+
+    parcellation: str
+    acronym: str
+    whole: bool = False
+    region: str = ""
+    without_inner: bool = False
+
+
+@dataclass(frozen=True)
 class Readout:
     """What the dock says about the selected regions and the clicked point.
 
@@ -43,7 +69,8 @@ class Readout:
     title, subtitle : str
         Acronym and name, or how many regions.
     path : tuple of str
-        Acronyms from the root to the region; empty for several regions.
+        Acronyms from the root to the region, also to the one in a parcel that was clicked; empty
+        for several regions.
     point_um : tuple of float or None
         The clicked point in atlas coordinates (AP, DV, ML).
     side : Side or None
@@ -58,6 +85,8 @@ class Readout:
         Voxel size at which the volumes were counted.
     unlisted_voxels : int
         Voxels of the whole volume whose labels the ontology lacks; they are in no region.
+    parcel : ParcelNote or None
+        What the parcellation has to do with it; None without one.
     """
 
     title: str
@@ -70,6 +99,7 @@ class Readout:
     space: str
     counted_um: tuple[float, float, float]
     unlisted_voxels: int = 0
+    parcel: ParcelNote | None = None
 
 
 def region_path(ontology: Ontology, position: int) -> tuple[str, ...]:
@@ -79,11 +109,11 @@ def region_path(ontology: Ontology, position: int) -> tuple[str, ...]:
 
 def midplane_side(atlas: Atlas, point_um: Sequence[float]) -> Side:
     """Return the side of a point of an atlas whose sides are parted by the midplane."""
-    grid = atlas.annotation.levels[0].grid
-    index, inside = grid.index_of(point_um)
+    finest = atlas.annotation.levels[0]
+    index, inside = finest.grid.index_of(point_um)
     if not inside:
         return "outside"
-    near = index[2] < midplane_index(grid.shape[2])
+    near = index[2] < atlas.midplane_index(finest)
     return near_side(atlas.space) if near else far_side(atlas.space)
 
 
@@ -172,8 +202,10 @@ def resolve_readout(
     )
 
 
-def status_line(atlas: Atlas, index: int, side: Side) -> str:
-    """Return what the status bar says of a point: the region's path and the side."""
+def status_line(
+    atlas: Atlas, index: int, side: Side, parcellation: Parcellation | None = None
+) -> str:
+    """Return what the status bar says of a point: its parcel, the region's path and the side."""
     n = len(atlas.ontology)
     if index == 0:
         return f"background · {side}"
@@ -181,7 +213,15 @@ def status_line(atlas: Atlas, index: int, side: Side) -> str:
         return f"{UNLISTED} label · {side}"
     region = atlas.ontology.at(index - 1)
     path = PATH_SEPARATOR.join(region_path(atlas.ontology, index - 1))
-    return f"{path} · {region.name} · {side}"
+    line = f"{path} · {region.name} · {side}"
+    return line if parcellation is None else f"{parcel_text(parcellation, index - 1)} · {line}"
+
+
+def parcel_text(parcellation: Parcellation, position: int) -> str:
+    """Return in which parcel the region at a pre-order position is."""
+    parcel = parcellation.parcel_of(position)
+    name = "no parcel" if parcel is None else parcellation.acronyms[parcel]
+    return f"{parcellation.title}: {name}"
 
 
 def side_of_value(value: int) -> Side:

@@ -9,6 +9,8 @@ import pandas as pd
 from psygnal import Signal
 
 from napari_stria.core.atlas import Atlas
+from napari_stria.core.parcellated import parcels_from_statistics
+from napari_stria.core.parcellation import Parcellation
 from napari_stria.core.regions import region_table
 from napari_stria.errors import TaskCancelled
 from napari_stria.session.readout import TableState
@@ -63,6 +65,21 @@ class RegionCounting:
         self._atlas = atlas
         self.table: pd.DataFrame | None = None
         self.progress = TableProgress()
+        self._parcels: tuple[Parcellation, pd.DataFrame] | None = None
+
+    def tables(self, parcellation: Parcellation) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+        """Return `table` and the `parcellated_table` once regions are counted; nothing is read."""
+        atlas = self._atlas
+        if atlas is None or self.table is None:
+            return None
+        if self._parcels is None or self._parcels[0] is not parcellation:
+            level = atlas.annotation.level_for_resolution(atlas.resolution_um)
+            counts = atlas.statistics.get(atlas.annotation.levels.index(level))
+            if counts is None:
+                return None
+            table = parcels_from_statistics(atlas, level, counts, parcellation)
+            self._parcels = (parcellation, table)
+        return self.table, self._parcels[1]
 
     def start(self) -> None:
         """Count, unless that is done or under way."""

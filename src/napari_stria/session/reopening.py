@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from napari_stria.core.atlas import Atlas
 from napari_stria.errors import UnsupportedSourceError
+from napari_stria.io.allen_checks import graph_of_address
 from napari_stria.io.opening import open_atlas
 from napari_stria.io.s3_options import harmless_options as harmless_s3_options
 
@@ -58,6 +59,8 @@ def _checked_place(place: str, *, is_name: bool) -> str:
     """Return an address as it may be written down; a path is made absolute, a name stays."""
     if "://" in place:
         return checked_address(place)
+    if graph_of_address(place) is not None:
+        return place
     if is_name and "/" not in place and "\\" not in place:
         return place
     return str(Path(place).expanduser().absolute())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from napari_stria.core.groups import RegionGroup
 from napari_stria.core.space import Triple
 from napari_stria.registration.chain import Placement
 
@@ -76,6 +77,31 @@ class SavedPlane:
 
 
 @dataclass(frozen=True)
+class SavedParcellation:
+    """What the regions were shown as: one of a depth, a structure set, and groups.
+
+    Attributes
+    ----------
+    depth : int or None
+    set_id : int or None
+    region_ids : tuple of int
+        The regions that the set lists, so that it need not be fetched again.
+    groups : tuple of RegionGroup
+    title : str
+        What the set or the groups are called.
+    selected : int or None
+        Id of the parcel that was clicked.
+    """
+
+    depth: int | None = None
+    set_id: int | None = None
+    region_ids: tuple[int, ...] = ()
+    groups: tuple[RegionGroup, ...] = ()
+    title: str = ""
+    selected: int | None = None
+
+
+@dataclass(frozen=True)
 class SavedRegions:
     """What was done with the regions, by structure id.
 
@@ -90,6 +116,8 @@ class SavedRegions:
         Regions whose surfaces are shown.
     palette : str
         Where colours come from.
+    parcellation : SavedParcellation or None
+        What the regions were shown as; None for the regions themselves.
     """
 
     selected: tuple[int, ...] = ()
@@ -97,6 +125,7 @@ class SavedRegions:
     only: tuple[int, ...] | None = None
     surfaces: tuple[int, ...] = ()
     palette: str = "atlas"
+    parcellation: SavedParcellation | None = None
 
 
 @dataclass(frozen=True)

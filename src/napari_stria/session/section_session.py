@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
-import numpy as np
-import numpy.typing as npt
 from psygnal import Signal
 
 from napari_stria.core.atlas import Atlas
 from napari_stria.core.section import Section, SectionDataset, View
-from napari_stria.core.transforms import Affine
 from napari_stria.errors import StriaError
 from napari_stria.io.allen_api import AllenApi
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
 from napari_stria.io.streaming import ProgressivePyramid
-from napari_stria.registration.chain import Placement, check_atlas, section_to_atlas
+from napari_stria.registration.chain import check_atlas
 from napari_stria.registration.stack import SectionStack, section_stack
 from napari_stria.session.errand import Errand
+from napari_stria.session.section_options import SectionOptions
 from napari_stria.session.section_pictures import SectionPicture, fetch_picture
+from napari_stria.session.section_places import SectionPlaces
 from napari_stria.session.section_streaming import SectionStreaming, StreamStatus
 from napari_stria.session.tasks import Tasks
 
 # BrainGlobe's; used until an atlas says otherwise.
 DEFAULT_SPACE = "asr"
 Connect = Callable[[], AllenApi]
-
-
-@dataclass(frozen=True)
-class SectionOptions:
-    """How a dataset is shown.
-
-    Attributes
-    ----------
-    resolution_um : float
-        Distance of the planes; within a plane the images' own pixels are reached by zooming.
-    expression : bool
-        Show the expression pictures as a second layer.
-    placement : {"exact", "parallel"}
-        See `aligned_stack`.
-    mirrored : bool
-        Exchange left and right; applies to reference space 10 only.
-    """
-
-    resolution_um: float = 25.0
-    expression: bool = False
-    placement: Placement = "exact"
-    mirrored: bool = False
 
 
 class SectionSession:
@@ -134,6 +110,13 @@ chunks_changed, picture_ready, message : Signal
         """Whether the sections are shown mirrored."""
         flipped = self.dataset is not None and self.dataset.reference_space_id == 10
         return self.options.mirrored and flipped
+
+    @property
+    def places(self) -> SectionPlaces | None:
+        """Where the sections are shown; None without a dataset."""
+        if self.stack is None:
+            return None
+        return SectionPlaces(self.stack, self.options.placement, self.space, self.mirrored)
 
     # -- loading ---------------------------------------------------------------
 
@@ -268,41 +251,12 @@ chunks_changed, picture_ready, message : Signal
         self._streaming.replace_stack(self.stack)
         self.sections_changed.emit()
 
-    def point_of(self, section: Section) -> npt.NDArray[np.float64]:
-        """Return where the middle of a section is shown, (AP, DV, ML) in atlas um."""
-        assert self.stack is not None
-        middle = (section.width / 2, section.height / 2)
-        point = self.section_to_atlas(section)(middle)
-        if self.options.placement == "parallel":
-            # The whole section is shown where its first pixel lies.
-            point[self.stack.axis] = self.section_to_atlas(section)((0.0, 0.0))[self.stack.axis]
-        return point
-
-    def section_to_atlas(self, section: Section) -> Affine:
-        """Return the map from a section's full-resolution pixels to atlas um."""
-        return section_to_atlas(section, self.space, mirrored=self.mirrored)
-
-    def nearest_to(self, point_um: Sequence[float]) -> Section | None:
-        """Return the section nearest to an atlas point, however far it is and also if hidden."""
-        if self.stack is None:
-            return None
-        position = float(self.stack.atlas_to_position(point_um)[0])
-        return self.stack.sections[int(np.argmin(np.abs(self.stack.positions_um - position)))]
-
-    def neighbor(self, section: Section, step: int) -> Section | None:
-        """Return the section so many places on along the atlas's axis, None at the end."""
-        assert self.stack is not None
-        # Along the atlas's axis, which may run against the positions along the stack.
-        forward = self.stack.atlas_to_position.linear[0, self.stack.axis] >= 0
-        number = self.stack.index_of(section.image_id) + (step if forward else -step)
-        return self.stack.sections[number] if 0 <= number < len(self.stack.sections) else None
-
     def fetch_picture(self, section: Section, view: View = "image") -> None:
         """Fetch one section as a picture of its own, for 3D; `picture_ready` brings it."""
-        if self.api is None:
+        places = self.places
+        if self.api is None or places is None:
             return
-        api, dataset, to_atlas = self.api, self.dataset, self.section_to_atlas(section)
-
+        api, dataset, to_atlas = self.api, self.dataset, places.section_to_atlas(section)
         told = f"section {section.section_number}"
 
         def ended() -> None:

@@ -16,15 +16,17 @@ from typing import Any
 
 from napari_stria.errors import FormatError, OutputError, UnsupportedSourceError
 from napari_stria.io.cache import write_atomically
+from napari_stria.io.group_files import group_from_fields, group_to_values
+from napari_stria.io.json_fields import Fields, parse_json
 from napari_stria.session.saved_view import (
     SavedCamera,
     SavedLook,
+    SavedParcellation,
     SavedPlane,
     SavedRegions,
     SavedSections,
     SavedView,
 )
-from napari_stria.session.view_fields import Fields, parse_json
 
 SUFFIX = ".stria.json"
 FORMAT = "napari-stria view"
@@ -35,6 +37,7 @@ _TEXTS = ("version", "sha256", "terminology_sha256")
 _ORIENTATIONS = (("towards", "away"), ("down", "up"), ("right", "left"))
 _MOST_BYTES = 16 << 20
 _MOST_PX = 1e6
+_DEEPEST = 10_000
 
 
 # -- writing ---------------------------------------------------------------
@@ -62,6 +65,9 @@ def view_to_json(view: SavedView, folder: Path) -> str:
         **view.opened_with,
         **{key: place for key, place in places.items() if place is not None},
     }
+    if (parcellation := view.regions.parcellation) is not None:
+        groups = [group_to_values(group) for group in parcellation.groups]
+        content["regions"]["parcellation"]["groups"] = groups
     content |= {"format": FORMAT, "version": FORMAT_VERSION, "written_by": _program()}
     return json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
@@ -185,6 +191,20 @@ def _regions(fields: Fields) -> SavedRegions:
         only=fields.ids("only") if "only" in fields else None,
         surfaces=fields.ids("surfaces"),
         palette=fields.text("palette", "atlas"),
+        parcellation=(
+            _parcellation(fields.part("parcellation")) if "parcellation" in fields else None
+        ),
+    )
+
+
+def _parcellation(fields: Fields) -> SavedParcellation:
+    return SavedParcellation(
+        depth=fields.whole("depth", 0, _DEEPEST) if "depth" in fields else None,
+        set_id=fields.whole("set_id") if "set_id" in fields else None,
+        region_ids=fields.ids("region_ids"),
+        groups=tuple(group_from_fields(part) for part in fields.parts("groups")),
+        title=fields.text("title", ""),
+        selected=fields.whole("selected") if "selected" in fields else None,
     )
 
 

@@ -11,9 +11,9 @@ from qtpy.QtCore import QCoreApplication, QObject, QTimer
 
 from napari_stria.io.cache import CACHE_VARIABLE, cache_folder, set_cache_folder
 from napari_stria.io.chunk_files import clear, set_chunk_cache_mb
+from napari_stria.session.amounts import bytes_text
 from napari_stria.session.atlas_session import sentence_of
 from napari_stria.viewer.settings import on_settings_changed, stria_settings, untick_clear
-from napari_stria.widgets._offline_text import size_text
 from napari_stria.widgets._tasks import QtTasks
 
 # Preferences tell of every letter that is typed; a folder is taken when typing rests.
@@ -114,7 +114,7 @@ class CacheSettings(QObject):
         def done(freed: int) -> None:
             self._clearing = False
             show_info(
-                f"{size_text(freed)} of seen parts, and of unpacked and decoded volumes, were "
+                f"{bytes_text(freed)} of seen parts, and of unpacked and decoded volumes, were "
                 "deleted. Atlases kept offline stay."
                 if freed
                 else "Nothing was there to delete."

@@ -28,9 +28,13 @@ from napari_stria.io.store import Store, open_store
 from napari_stria.session.atlas_library import AtlasLibrary
 from napari_stria.session.atlas_session import sentence_of
 from napari_stria.session.remembered import Remembered
+from napari_stria.session.structure_sets import StructureSets
+from napari_stria.viewer.annotation_control import add_annotation_action
 from napari_stria.viewer.controller import AtlasController, controller_of
+from napari_stria.viewer.export_control import add_export_actions
+from napari_stria.viewer.group_control import GroupsInDock
 from napari_stria.viewer.layers import pyramid_of
-from napari_stria.viewer.offline_control import OfflineNoteRow, add_offline_actions
+from napari_stria.viewer.offline_control import add_offline_actions
 from napari_stria.viewer.practice import (
     PRACTICE_ATLAS,
     PRACTICE_ROOT,
@@ -38,10 +42,13 @@ from napari_stria.viewer.practice import (
     resolved_root,
 )
 from napari_stria.viewer.settings import stria_settings
+from napari_stria.viewer.structure_sets import fetch_structure_sets
 from napari_stria.viewer.view_actions import add_view_actions
 from napari_stria.widgets._palette_menu import PaletteMenu
 from napari_stria.widgets._surface_links import SurfaceLinks
+from napari_stria.widgets._voxels_option import VoxelsOption
 from napari_stria.widgets.atlas_panel import AtlasPanel
+from napari_stria.widgets.offline_note import OfflineNote
 
 
 def sources() -> list[tuple[str, str]]:
@@ -96,19 +103,32 @@ class AtlasDock(QWidget):
             sources=sources(),
             open_atlas=_open,
             remembered=Remembered(self.controller.tasks, ConfigFile("atlas_list.json")),
+            structure_sets=StructureSets(
+                self.controller.session, self.controller.tasks, fetch_structure_sets
+            ),
         )
         self.panel.go_to.connect(self.controller.go_to)
         menu = self.panel.atlases.menu
         PaletteMenu(menu, self.controller.session)
+        VoxelsOption(menu, self.controller.session, self.panel.tree)
+        self._groups = GroupsInDock(
+            self.panel,
+            self.controller.session,
+            self.controller.groups,
+            self.controller.masks,
+            lambda typed: self.controller.exports.show_masks(self.window(), typed),
+        )
         surfaces = self.controller.surfaces.session
         self._surface_links = SurfaceLinks(self.panel.tree, surfaces, self.panel.atlases)
         add_offline_actions(menu, self.controller)
+        add_annotation_action(menu, self.controller)
+        add_export_actions(menu, self.controller)
         add_view_actions(menu, self.controller)
         # Without this napari pushes a dock's content to its top, and the tree stays low.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(OfflineNoteRow(self.controller))
+        layout.addWidget(OfflineNote(self.controller.session))
         layout.addWidget(self.panel)
 
 

@@ -6,13 +6,17 @@ import weakref
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from napari_stria.core.space import midplane_index
 from napari_stria.errors import StriaError
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
 from napari_stria.session.atlas_session import AtlasSession
+from napari_stria.session.errand import Errand
+from napari_stria.viewer.annotation_control import AnnotationControl
 from napari_stria.viewer.cache_settings import follow_cache_settings
+from napari_stria.viewer.export_control import ExportControl
+from napari_stria.viewer.group_control import GroupControl
 from napari_stria.viewer.layers import AtlasLayers
+from napari_stria.viewer.mask_layers import MaskLayers
 from napari_stria.viewer.offline_control import OfflineControl
 from napari_stria.viewer.pointing import Pointing, center_of_region
 from napari_stria.viewer.section_control import SectionControl
@@ -56,9 +60,13 @@ class AtlasController:
     ----------
     tasks : QtTasks
     session : AtlasSession
+    masks : MaskLayers
+    groups : GroupControl
     surfaces : SurfaceControl
     view_opening : ViewOpening or None
         The saved view that was opened last.
+    view_reading : Errand
+        Reads the file of a view; of several the one that was asked for last is shown.
     """
 
     def __init__(self, viewer: napari.Viewer) -> None:
@@ -67,12 +75,17 @@ class AtlasController:
         self.session = AtlasSession(self.tasks, shared_cache(), shared_pool())
         self._viewer = weakref.ref(viewer)
         self._layers = AtlasLayers(viewer, self.session)
+        self.masks = MaskLayers(viewer, self.session)
+        self.groups = GroupControl(self.session, self.tasks)
         self.surfaces = SurfaceControl(viewer, self.session, self.tasks)
         self._pointing = Pointing(viewer, self.session, self._layers, self.surfaces)
         self._sections: SectionControl | None = None
         self._offline: OfflineControl | None = None
+        self._annotations: AnnotationControl | None = None
+        self._exports: ExportControl | None = None
         self._wanted: int | None = None
         self.view_opening: ViewOpening | None = None
+        self.view_reading = Errand(self.tasks)
         self._closed = False
         self.session.table_changed.connect(self._on_table)
         self.session.selection_changed.connect(self._forget_wanted)
@@ -115,6 +128,20 @@ class AtlasController:
             self._offline = OfflineControl(self.session, self.tasks)
         return self._offline
 
+    @property
+    def exports(self) -> ExportControl:
+        """Exports what the viewer has; made when it is first asked for."""
+        if self._exports is None:
+            self._exports = ExportControl(self)
+        return self._exports
+
+    @property
+    def annotations(self) -> AnnotationControl:
+        """Downloads Allen's annotation; made when it is first asked for."""
+        if self._annotations is None:
+            self._annotations = AnnotationControl(self.session, self.tasks)
+        return self._annotations
+
     def go_to(self, position: int) -> None:
         """Move the viewer to a region, as soon as the table says where it lies."""
         self._wanted = position
@@ -136,8 +163,9 @@ class AtlasController:
         position, self._wanted = self._wanted, None
         if viewer is None or session.atlas is None or session.table is None or position is None:
             return
-        grid = session.atlas.annotation.levels[0].grid
-        midline = grid.origin_um[2] + midplane_index(grid.shape[2]) * grid.scale_um[2]
+        finest = session.atlas.annotation.levels[0]
+        middle = session.atlas.midplane_index(finest)
+        midline = finest.origin_um[2] + middle * finest.scale_um[2]
         center = center_of_region(session.table.iloc[position], midline)
         if center is None:
             acronym = session.atlas.ontology.at(position).acronym
@@ -150,6 +178,7 @@ class AtlasController:
 
     def _end(self) -> None:
         self._closed = True  # the window may go later, when there is nothing left to end
+        self.view_reading.cancel()
         if self.view_opening is not None:
             self.view_opening.let_go()
 
@@ -163,9 +192,15 @@ class AtlasController:
             self._sections.window_closed()
         if self._offline is not None:
             self._offline.close()
+        if self._annotations is not None:
+            self._annotations.close()
+        if self._exports is not None:
+            self._exports.close()
         self.session.forget()
         self.surfaces.window_closed()
         self._layers.forget()
+        self.masks.forget()
+        self.groups.window_closed()
         self._pointing.forget()
         self.tasks.close()
 
@@ -179,9 +214,15 @@ class AtlasController:
             self._sections.close()
         if self._offline is not None:
             self._offline.close()
+        if self._annotations is not None:
+            self._annotations.close()
+        if self._exports is not None:
+            self._exports.close()
         self.session.close()
         self.surfaces.close()
         self._layers.close()
+        self.masks.close()
+        self.groups.close()
         self._pointing.close()
         self.tasks.close()
 

@@ -1,28 +1,24 @@
-"""Keeping a viewer's atlas offline: the dialog, its news, and the note in the dock."""
+"""Keeping a viewer's atlas offline: the dialog and its news."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari.utils import progress
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QMenu, QWidget
 
 from napari_stria.session.kept_session import KeptSession
 from napari_stria.session.offline_session import OfflineSession
-from napari_stria.session.offline_source import is_offline
-from napari_stria.widgets._links import SessionLinks
+from napari_stria.viewer.busy_bar import BusyBar
+from napari_stria.viewer.dialog_actions import add_dialog_action
 from napari_stria.widgets.offline_dialog import OfflineDialog
-from napari_stria.widgets.offline_note import OfflineNote
 
 if TYPE_CHECKING:
     from napari_stria.core.atlas import Atlas
     from napari_stria.session.atlas_session import AtlasSession
     from napari_stria.session.tasks import Tasks
     from napari_stria.viewer.controller import AtlasController
-
-_PERCENT = 100
 
 
 class OfflineControl:
@@ -47,7 +43,7 @@ class OfflineControl:
         self._atlases = session
         self.offline, self.kept = OfflineSession(tasks), KeptSession(tasks)
         self.dialog: OfflineDialog | None = None
-        self._bar: Any = None
+        self._bar = BusyBar()
         self.offline.changed.connect(self._on_offline)
         session.opened.connect(self._on_opened)
 
@@ -86,16 +82,11 @@ class OfflineControl:
         status, atlas = self.offline.status, self.offline.atlas
         name = "" if atlas is None else atlas.name
         if status.state == "fetching":
-            if self._bar is None:
-                self._bar = progress(total=_PERCENT, desc=f"Keeping {name} offline")
-            percent = _PERCENT * status.done // status.total if status.total else 0
-            self._bar.update(max(0, percent - self._bar.n))
+            self._bar.show(f"Keeping {name} offline", status.done, status.total)
             return
-        if self._bar is None:
-            return
+        was_shown = self._bar.is_shown
         self._bar.close()
-        self._bar = None
-        if self.dialog is not None:
+        if self.dialog is not None or not was_shown:
             return  # it says it
         if status.state == "done":
             show_info(f"{name} is kept offline.")
@@ -111,36 +102,15 @@ class OfflineControl:
         if dialog is not None:
             dialog.hide()
             dialog.deleteLater()
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-
-class OfflineNoteRow(OfflineNote):
-    """The note of a viewer's atlas, in its dock."""
-
-    def __init__(self, controller: AtlasController) -> None:
-        super().__init__()
-        self._session = session = controller.session
-        self._links = SessionLinks(self)
-        for signal in (session.opened, session.closed, session.chunks_changed, session.message):
-            self._links.connect(signal, self._update)
-        self._update()
-
-    def _update(self, *_news: object) -> None:
-        atlas = self._session.atlas
-        self.set_offline(atlas is not None and is_offline(atlas))
+        self._bar.close()
 
 
 def add_offline_actions(menu: QMenu, controller: AtlasController) -> None:
     """Add *Keep offline…* to a dock's menu."""
     control = controller.offline
-    action = menu.addAction("&Keep offline…")
-    assert action is not None
-    action.setToolTip("Fetch this atlas once, so that it is there without a network")
-
-    def show() -> None:
-        button = menu.parentWidget()
-        control.show_dialog(None if button is None else button.window())
-
-    action.triggered.connect(show)
+    add_dialog_action(
+        menu,
+        "&Keep offline…",
+        "Fetch this atlas once, so that it is there without a network",
+        lambda window: control.show_dialog(window),
+    )

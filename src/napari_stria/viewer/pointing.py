@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QTimer
 
-from napari_stria.core.space import far_side, midplane_index, near_side
+from napari_stria.core.space import far_side, near_side
 from napari_stria.session.readout import PATH_SEPARATOR, region_path
 from napari_stria.viewer.layers import AtlasLayers
 from napari_stria.viewer.line_of_sight import LineOfSight, Met
@@ -201,10 +201,11 @@ class Pointing:
         if dims.displayed[0] == ml:
             top, bottom = (n, f) if str(vertical) == "down" else (f, n)
             return f"side of the animal: top {top}, bottom {bottom}"
-        assert self._session.atlas is not None
-        finest = self._session.atlas.annotation.levels[0].grid
-        index = finest.index_of([*finest.origin_um[:2], dims.point[-1]])[0][2]
-        return f"{near if index < midplane_index(finest.shape[2]) else far} side of the animal"
+        atlas = self._session.atlas
+        assert atlas is not None
+        finest = atlas.annotation.levels[0]
+        index = finest.grid.index_of([*finest.origin_um[:2], dims.point[-1]])[0][2]
+        return f"{near if index < atlas.midplane_index(finest) else far} side of the animal"
 
 
 def center_of_region(table_row: Any, midline_um: float) -> list[float] | None:

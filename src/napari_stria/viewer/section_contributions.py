@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from napari_stria.core.section import Section
 from napari_stria.demo.practice_sections import PRACTICE_CORONAL
 from napari_stria.io.allen_api import DEFAULT_URL, AllenApi
-from napari_stria.session.section_session import SectionOptions
+from napari_stria.session.section_options import SectionOptions
 from napari_stria.viewer.contributions import open_practice_brain
 from napari_stria.viewer.controller import controller_of
 from napari_stria.viewer.practice import PRACTICE_ROOT, practice_api_url

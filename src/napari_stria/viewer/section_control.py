@@ -136,7 +136,8 @@ class SectionControl:
         dims = self._viewer.dims
         if dims.ndisplay == 3 and self.session.dataset is not None:
             return  # no plane is shown
-        found = None if dims.ndim < 3 else self.session.nearest_to(dims.point[-3:])
+        places = None if dims.ndim < 3 else self.session.places
+        found = None if places is None else places.nearest_to(dims.point[-3:])
         if found is not self.current:
             self.current = found
             self.current_changed.emit(found)
@@ -145,8 +146,9 @@ class SectionControl:
 
     def go_to(self, section: Section) -> None:
         """Move the slider to a section."""
-        if self.session.stack is not None:
-            self.layers.go_to_point(self.session.point_of(section))
+        places = self.session.places
+        if places is not None:
+            self.layers.go_to_point(places.point_of(section))
 
     def show_in_3d(self, section: Section) -> None:
         """Show a section on its own oblique plane, in 3D."""

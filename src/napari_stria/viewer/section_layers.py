@@ -216,15 +216,15 @@ class SectionLayers:
 
     def look_along_stack(self) -> None:
         """Turn the viewer so that it shows planes along the sections; go to the middle one."""
-        session = self._session
-        if session.stack is None:
+        places = self._session.places
+        if places is None:
             return
         offset = self._viewer.dims.ndim - 3
-        order = [*range(offset), *(axis + offset for axis in _ORDERS[session.stack.axis])]
+        order = [*range(offset), *(axis + offset for axis in _ORDERS[places.stack.axis])]
         self._viewer.dims.ndisplay = 2
         self._viewer.dims.order = tuple(order)
-        sections = session.stack.sections
-        self.go_to_point(session.point_of(sections[len(sections) // 2]))
+        sections = places.stack.sections
+        self.go_to_point(places.point_of(sections[len(sections) // 2]))
         self._viewer.reset_view()
 
     def go_to_point(self, point_um: Any) -> None:

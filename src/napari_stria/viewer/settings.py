@@ -24,6 +24,8 @@ class StriaSettings:
         Where atlases are looked up first; empty for BrainGlobe's public bucket.
     allen_url : str
         Where sections are looked up first; empty for the public Allen API.
+    files_url : str
+        Where Allen's annotation is downloaded; empty for the institute's server.
     images_mb : int
         Bound of the section images kept on disk.
     disk_mb : int
@@ -38,6 +40,7 @@ class StriaSettings:
     workers: int = 8
     root: str = ""
     allen_url: str = ""
+    files_url: str = ""
     images_mb: int = 2048
     disk_mb: int = 4096
     disk_folder: str = ""
@@ -56,6 +59,7 @@ def stria_settings() -> StriaSettings:
         workers=int(streaming.workers),
         root=str(streaming.root or ""),
         allen_url=str(sections.url or ""),
+        files_url=str(sections.files_url or ""),
         images_mb=int(sections.images_mb),
         disk_mb=int(disk.size_mb),
         disk_folder=str(disk.folder or ""),

@@ -76,6 +76,7 @@ class SurfaceLayers:
         self._beside: WeakSet[Layer] = WeakSet()  # volumes that the user wants with surfaces
         session.arrived.connect(self._add)
         atlas_session.palette_changed.connect(self._recolor)
+        atlas_session.parcellation_changed.connect(self._recolor)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
@@ -88,6 +89,7 @@ class SurfaceLayers:
         self._put_back()
         self._session.arrived.disconnect(self._add, missing_ok=True)
         self._atlas_session.palette_changed.disconnect(self._recolor, missing_ok=True)
+        self._atlas_session.parcellation_changed.disconnect(self._recolor, missing_ok=True)
         viewer.layers.events.removed.disconnect(self._on_removed)
         viewer.layers.events.inserted.disconnect(self._on_inserted)
         viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
@@ -200,7 +202,7 @@ class SurfaceLayers:
         color = [*(float(v) for v in self._atlas_session.region_colors()[position]), 1.0]
         return Colormap([color, color], name="region colour")
 
-    def _recolor(self, _palette: str) -> None:
+    def _recolor(self, _news: object) -> None:
         if self._atlas_session.atlas is None:
             return
         for layer in self.layers():

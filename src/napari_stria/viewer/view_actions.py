@@ -12,7 +12,7 @@ import napari
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
+from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
 
 from napari_stria.errors import StriaError
 from napari_stria.session.atlas_session import sentence_of
@@ -68,9 +68,14 @@ class ViewActions:
             self.open(Path(path))
 
     def open(self, path: Path) -> None:
-        """Show the view of a file, with the dock that tells how far it is."""
-        self._controller.tasks.run(
-            partial(read_view, path), self.show, lambda error: show_error(sentence_of(error))
+        """Show the view of a file, with the dock that tells how far it is.
+
+        Of several files the one that was asked for last is shown, whichever is read first.
+        """
+        self._controller.view_reading.start(
+            lambda _cancelled: read_view(path),
+            self.show,
+            lambda error: show_error(sentence_of(error)),
         )
 
     def show(self, view: SavedView) -> None:
@@ -139,13 +144,33 @@ def tell_problem(opening: ViewOpening) -> None:
 
 
 def ask_where_to_save(name: str, parent: QWidget | None = None) -> Path | None:
-    """Ask for the file of a view; replacing one is asked about. None if nothing was chosen."""
+    """Ask for the file of a view; replacing one is asked about. None if nothing was chosen.
+
+    The suffix is added to a name that has another one or none: by it the file is known as a view.
+    """
     dialog = QFileDialog(parent, "Save view", name, _FILTER)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix(SUFFIX.removeprefix("."))
     dialog.selectFile(name)
-    chosen = dialog.selectedFiles() if dialog.exec() else []
-    return Path(chosen[0]) if chosen else None
+    while dialog.exec():
+        typed = Path(dialog.selectedFiles()[0])
+        path = with_suffix(typed)
+        # Of the name that was typed the dialog has asked already.
+        if path == typed or not path.exists() or _may_replace(path, parent):
+            return path
+    return None
+
+
+def with_suffix(path: Path) -> Path:
+    """Return a path that ends as a view's file does."""
+    return path if path.name.endswith(SUFFIX) else path.with_name(f"{path.name}{SUFFIX}")
+
+
+def _may_replace(path: Path, parent: QWidget | None) -> bool:
+    answer = QMessageBox.question(
+        parent, "Save view", f"{path.name} already exists.\nDo you want to replace it?"
+    )
+    return answer == QMessageBox.StandardButton.Yes
 
 
 def add_view_actions(menu: QMenu, controller: AtlasController) -> ViewActions:

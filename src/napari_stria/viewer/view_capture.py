@@ -14,6 +14,7 @@ from napari_stria.session.reopening import checked_address, reopening_arguments
 from napari_stria.session.saved_view import (
     SavedCamera,
     SavedLook,
+    SavedParcellation,
     SavedPlane,
     SavedRegions,
     SavedSections,
@@ -117,6 +118,21 @@ def _saved_regions(controller: AtlasController, atlas: Atlas) -> SavedRegions:
         only=shown if isolated else None,
         surfaces=tuple(int(ids[p]) for p in sorted(controller.surfaces.session.wanted)),
         palette=session.palette,
+        parcellation=_saved_parcellation(controller),
+    )
+
+
+def _saved_parcellation(controller: AtlasController) -> SavedParcellation | None:
+    parcellation, parcel = controller.session.parcellation, controller.session.parcel
+    if parcellation is None:
+        return None
+    return SavedParcellation(
+        depth=parcellation.depth,
+        set_id=parcellation.set_id,
+        region_ids=() if parcellation.set_id is None else tuple(parcellation.ids.tolist()),
+        groups=parcellation.groups,
+        title=parcellation.title,
+        selected=None if parcel is None else int(parcellation.ids[parcel]),
     )
 
 

@@ -14,7 +14,7 @@ from napari_stria.io.opening import open_atlas
 from napari_stria.session.atlas_session import sentence_of
 from napari_stria.session.reopening import known_arguments
 from napari_stria.session.saved_view import SavedCamera, SavedPlane, SavedSections, SavedView
-from napari_stria.session.section_session import SectionOptions
+from napari_stria.session.section_options import SectionOptions
 from napari_stria.session.view_file import read_view, write_view
 from napari_stria.viewer.controller import AtlasController, controller_of
 from napari_stria.viewer.practice import PRACTICE_ROOT, resolved_root
@@ -82,7 +82,8 @@ def open_view(viewer: napari.Viewer, path: str | Path) -> ViewOpening:
 
 
 def apply(controller: AtlasController, view: SavedView) -> ViewOpening:
-    """Show a view in the background; see `open_view`."""
+    """Show a view in the background, and not one whose file is read just now; see `open_view`."""
+    controller.view_reading.cancel()
     if controller.view_opening is not None:
         controller.view_opening.let_go()
     opening = controller.view_opening = ViewOpening(controller, view)
@@ -246,8 +247,6 @@ class ViewOpening:
     def _cancelled_sections(self) -> None:
         if not self.done:
             self._complete()
-
-    # -- end ---------------------------------------------------------------
 
     def _complete(self) -> None:
         """Finish what had to wait for all layers, once."""

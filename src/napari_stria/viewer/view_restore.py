@@ -9,8 +9,21 @@ from napari.layers import Labels
 from napari.layers.base._base_constants import Blending
 
 from napari_stria.core.ontology import Ontology
+from napari_stria.core.parcellation import (
+    Parcellation,
+    parcellation_at_depth,
+    parcellation_of_groups,
+    parcellation_of_listed,
+    parcellation_of_set,
+)
 from napari_stria.errors import RegionNotFoundError, StriaError
-from napari_stria.session.saved_view import SavedCamera, SavedPlane, SavedRegions, SavedView
+from napari_stria.session.saved_view import (
+    SavedCamera,
+    SavedParcellation,
+    SavedPlane,
+    SavedRegions,
+    SavedView,
+)
 from napari_stria.viewer.view_capture import canvas_px, layers_by_role
 
 if TYPE_CHECKING:
@@ -55,6 +68,7 @@ def restore_regions(controller: AtlasController, saved: SavedRegions) -> list[st
         session.set_palette(saved.palette)  # type: ignore[arg-type]  # it checks the name
     except StriaError as error:
         lost.append(str(error).rstrip("."))
+    lost += _restore_parcellation(controller, saved.parcellation)
     selected, unknown = _positions(ontology, saved.selected)
     named = saved.hidden if saved.only is None else saved.only
     shown_or_hidden, others = _positions(ontology, named)
@@ -62,6 +76,7 @@ def restore_regions(controller: AtlasController, saved: SavedRegions) -> list[st
     hidden[shown_or_hidden] = True
     _hide(controller, hidden if saved.only is None else ~hidden)
     session.select(selected)
+    _restore_parcel(controller, saved.parcellation)
     wanted, without = _positions(ontology, saved.surfaces)
     if wanted:
         controller.surfaces.session.show(wanted)
@@ -69,6 +84,45 @@ def restore_regions(controller: AtlasController, saved: SavedRegions) -> list[st
     if missing:
         lost.append(f"the atlas has no region {_named(missing)}")
     return lost
+
+
+def _restore_parcellation(
+    controller: AtlasController, saved: SavedParcellation | None
+) -> list[str]:
+    """Show regions as they were saved; return what cannot be, in words."""
+    session = controller.session
+    assert session.atlas is not None
+    try:
+        session.set_parcellation(_parcellation(session.atlas.ontology, saved))
+    except StriaError as error:
+        session.set_parcellation(None)
+        return [f"all regions are shown ({str(error).rstrip('.')})"]
+    return []
+
+
+def _parcellation(ontology: Ontology, saved: SavedParcellation | None) -> Parcellation | None:
+    if saved is None:
+        return None
+    if saved.depth is not None:
+        return parcellation_at_depth(ontology, saved.depth)
+    if saved.groups:
+        return parcellation_of_groups(ontology, saved.groups, title=saved.title)
+    if saved.set_id is None:
+        return None
+    if saved.set_id in ontology.structure_set_ids:
+        return parcellation_of_set(ontology, saved.set_id)
+    # As the set was then: this atlas came without sets.
+    return parcellation_of_listed(ontology, saved.region_ids, saved.title, set_id=saved.set_id)
+
+
+def _restore_parcel(controller: AtlasController, saved: SavedParcellation | None) -> None:
+    """Select the parcel that was clicked; its roots with all below them may be more."""
+    parcellation = controller.session.parcellation
+    if parcellation is None or saved is None or saved.selected is None:
+        return
+    found = np.flatnonzero(parcellation.ids == saved.selected)
+    if len(found):
+        controller.session.select_parcel(int(found[0]))
 
 
 def _positions(ontology: Ontology, ids: tuple[int, ...]) -> tuple[list[int], list[int]]:

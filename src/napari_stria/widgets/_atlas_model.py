@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QSortFilterProxyModel, Qt
+from qtpy.QtCore import QModelIndex, QObject, QSortFilterProxyModel, Qt
 from qtpy.QtGui import QColor
 
 from napari_stria.session.atlas_row_texts import (
@@ -22,6 +22,7 @@ from napari_stria.session.atlas_row_texts import (
     sort_key,
 )
 from napari_stria.session.atlas_rows import AtlasRow
+from napari_stria.widgets._rows_model import RowsModel
 
 TITLES = ("★", "Atlas", "Species", "µm", "Version", "Size", "Where")
 NAMES = ("Favourite", "Atlas", "Species", "Resolution", "Version", "Size", "Where")
@@ -32,94 +33,58 @@ _TITLE_TIPS = {
     SIZE: "What it takes on this machine's disk",
     WHERE: "Where it lies",
 }
-_NUMBERS = (RESOLUTION, SIZE)
 _GOLD = QColor(0xE0, 0xA0, 0x00)
 _GREY = QColor(0x80, 0x80, 0x80)
-_NO_INDEX = QModelIndex()
 ALL, FAVOURITES, HERE = range(3)
 
 
-class AtlasModel(QAbstractTableModel):
-    """One atlas a row: favourite, name, species, resolution, version, size and place.
+class AtlasModel(RowsModel):
+    """One atlas a row: favourite, name, species, resolution, version, size and place."""
 
-    Parameters
-    ----------
-    parent : QObject, optional
-        Owner.
-    """
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._rows: tuple[AtlasRow, ...] = ()
+    titles = TITLES
+    right = (RESOLUTION, SIZE)
 
     def set_rows(self, rows: Sequence[AtlasRow]) -> None:
         """Show other atlases; where the names stay the same, so does what is selected."""
-        before, self._rows = self._rows, self._rows
-        if [row.name for row in before] != [row.name for row in rows]:
-            self.beginResetModel()
-            self._rows = tuple(rows)
-            self.endResetModel()
-            return
-        self._rows = tuple(rows)
-        pairs = enumerate(zip(before, self._rows, strict=True))
-        changed = [at for at, (old, new) in pairs if old != new]
-        if changed:
-            # Once: views measure and sort at each.
-            self.dataChanged.emit(self.index(changed[0], STAR), self.index(changed[-1], WHERE))
+        self.take(rows)
 
     def row(self, at: int) -> AtlasRow:
         """Return the atlas of a row."""
-        return self._rows[at]
+        found: AtlasRow = self._rows[at]
+        return found
 
     def row_of(self, name: str) -> int:
         """Return the row of an atlas, -1 if it has none."""
         return next((at for at, row in enumerate(self._rows) if row.name == name), -1)
 
-    def rowCount(self, parent: QModelIndex = _NO_INDEX) -> int:  # noqa: N802
-        """Return how many atlases there are."""
-        return 0 if parent.isValid() else len(self._rows)
+    def identity(self, row: AtlasRow) -> str:
+        """Return which atlas a row is."""
+        return row.name
 
-    def columnCount(self, parent: QModelIndex = _NO_INDEX) -> int:  # noqa: N802
-        """Return 7."""
-        return 0 if parent.isValid() else len(TITLES)
+    def text(self, row: AtlasRow, column: int) -> str:
+        """Return what a cell shows."""
+        return cell_text(row, column)
 
-    def headerData(  # noqa: N802
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        """Return the title of a column."""
-        if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(TITLES):
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return TITLES[section]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            tip = _TITLE_TIPS.get(section, NAMES[section])
-            return f"{tip}\nClick to sort; right click to choose columns"
-        return None
+    def tip(self, row: AtlasRow, column: int) -> str | None:
+        """Return what more there is to say of a cell."""
+        return cell_tip(row, column)
 
-    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return the text, tool tip, alignment or colour of a cell."""
-        if not index.isValid():
-            return None
-        row, column = self._rows[index.row()], index.column()
-        if role == Qt.ItemDataRole.DisplayRole:
-            return cell_text(row, column)
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return cell_tip(row, column)
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(column)
+    def title_tip(self, column: int) -> str:
+        """Return what a column tells, and what can be done with its title."""
+        tip = _TITLE_TIPS.get(column, NAMES[column])
+        return f"{tip}\nClick to sort; right click to choose columns"
+
+    def alignment(self, column: int) -> Qt.AlignmentFlag | None:
+        """Return where a cell's text stands."""
+        return Qt.AlignmentFlag.AlignCenter if column == STAR else super().alignment(column)
+
+    def more(self, row: AtlasRow, column: int, role: int) -> Any:
+        """Return the colour of the star, and what it means for who cannot see it."""
         if column == STAR and role == Qt.ItemDataRole.ForegroundRole:
             return _GOLD if row.favourite else _GREY
         if column == STAR and role == Qt.ItemDataRole.AccessibleTextRole:
             return "favourite" if row.favourite else "no favourite"
         return None
-
-
-def _alignment(column: int) -> Qt.AlignmentFlag | None:
-    if column == STAR:
-        return Qt.AlignmentFlag.AlignCenter
-    if column in _NUMBERS:
-        return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-    return None
 
 
 class AtlasOrder(QSortFilterProxyModel):

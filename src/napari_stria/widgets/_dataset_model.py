@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QSortFilterProxyModel, Qt
+from qtpy.QtCore import QModelIndex, QObject, QSortFilterProxyModel, Qt
 
 from napari_stria.io.allen_api import DatasetSummary
+from napari_stria.widgets._rows_model import RowsModel
 
 GENE, ID, PLANE, SECTIONS, THICKNESS, AGE = range(6)
-_HEADERS = ("Gene", "Id", "Plane", "Sections", "Thickness\n(µm)", "Age")
 _NARROW_HEADERS = {SECTIONS: "Sec-\ntions", THICKNESS: "Thick-\nness\n(µm)"}
 _NUMBERS = (ID, SECTIONS, THICKNESS)
 _UNKNOWN = "–"
 _COUNTING = "…"
 SORT_ROLE = Qt.ItemDataRole.UserRole
-_NO_INDEX = QModelIndex()
 
 
-class DatasetModel(QAbstractTableModel):
+class DatasetModel(RowsModel):
     """One dataset a row: gene, id, plane, number of sections, thickness and age.
 
     Parameters
@@ -28,9 +27,11 @@ class DatasetModel(QAbstractTableModel):
         Owner.
     """
 
+    titles = ("Gene", "Id", "Plane", "Sections", "Thickness\n(µm)", "Age")
+    right = _NUMBERS
+
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._datasets: tuple[DatasetSummary, ...] = ()
         self._counting = False
 
     def set_datasets(self, datasets: Sequence[DatasetSummary], *, counting: bool = False) -> None:
@@ -42,68 +43,43 @@ class DatasetModel(QAbstractTableModel):
         counting : bool
             Whether numbers of sections that are missing are on their way.
         """
-        same = [d.id for d in datasets] == [d.id for d in self._datasets]
-        if not same:
-            self.beginResetModel()
-        self._datasets, self._counting = tuple(datasets), counting
-        if not same:
-            self.endResetModel()
-        elif datasets:
-            last = self.index(len(datasets) - 1, len(_HEADERS) - 1)
-            self.dataChanged.emit(self.index(0, 0), last)
+        was_counting, self._counting = self._counting, counting
+        self.take(datasets)
+        if counting != was_counting:
+            self.tell_all()
 
     def dataset(self, row: int) -> DatasetSummary:
         """Return the dataset of a row."""
-        return self._datasets[row]
+        found: DatasetSummary = self._rows[row]
+        return found
 
-    def rowCount(self, parent: QModelIndex = _NO_INDEX) -> int:  # noqa: N802
-        """Return how many datasets there are."""
-        return 0 if parent.isValid() else len(self._datasets)
+    def identity(self, row: DatasetSummary) -> int:
+        """Return which dataset a row is."""
+        return row.id
 
-    def columnCount(self, parent: QModelIndex = _NO_INDEX) -> int:  # noqa: N802
-        """Return 6."""
-        return 0 if parent.isValid() else len(_HEADERS)
-
-    def headerData(  # noqa: N802
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        """Return the title of a column."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _HEADERS[section]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return "Click to sort"
-        return None
-
-    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return the text of a cell; under `SORT_ROLE` what it is sorted by."""
-        if not index.isValid():
-            return None
-        dataset, column = self._datasets[index.row()], index.column()
-        if role == Qt.ItemDataRole.DisplayRole:
-            return self._text(dataset, column)
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return self._tip(dataset, column)
-        if role == SORT_ROLE:
-            return _sort_key(dataset, column)
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in _NUMBERS:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        return None
-
-    def _text(self, dataset: DatasetSummary, column: int) -> str:
-        value = _value(dataset, column)
+    def text(self, row: DatasetSummary, column: int) -> str:
+        """Return what a cell shows."""
+        value = _value(row, column)
         if value is None or value == "":
             return _COUNTING if column == SECTIONS and self._counting else _UNKNOWN
         return f"{value:g}" if column == THICKNESS else str(value)
 
-    def _tip(self, dataset: DatasetSummary, column: int) -> str:
-        if column == SECTIONS and dataset.section_count is None:
+    def tip(self, row: DatasetSummary, column: int) -> str:
+        """Return what a dataset is."""
+        if column == SECTIONS and row.section_count is None:
             return "Being counted" if self._counting else "Not counted; loading it will tell"
-        parts = [self._text(dataset, GENE), f"dataset {dataset.id}", *dataset.products]
-        if dataset.failed:
+        parts = [self.text(row, GENE), f"dataset {row.id}", *row.products]
+        if row.failed:
             parts.append("marked as failed by the institute")
         return " · ".join(parts)
+
+    def title_tip(self, column: int) -> str:  # noqa: ARG002
+        """Return what a click on a title does."""
+        return "Click to sort"
+
+    def more(self, row: DatasetSummary, column: int, role: int) -> Any:
+        """Return, under `SORT_ROLE`, what a cell is sorted by."""
+        return _sort_key(row, column) if role == SORT_ROLE else None
 
 
 def _value(dataset: DatasetSummary, column: int) -> Any:
@@ -156,7 +132,7 @@ class DatasetOrder(QSortFilterProxyModel):
         """Hyphenate long titles, or do not."""
         if narrow != self.narrow:
             self.narrow = narrow
-            self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(_HEADERS) - 1)
+            self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(DatasetModel.titles) - 1)
 
     def headerData(  # noqa: N802
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole

@@ -4,46 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QMessageBox,
     QPushButton,
-    QTreeView,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_stria.io.chunk_files import CacheUsage
 from napari_stria.io.offline import KeptAtlas
+from napari_stria.session.amounts import bytes_text
 from napari_stria.session.kept_session import KeptSession
 from napari_stria.widgets._kept_model import LEVELS, KeptModel
 from napari_stria.widgets._notices import MessageRow
-from napari_stria.widgets._offline_text import size_text
-from napari_stria.widgets._shades import shade
+from napari_stria.widgets._rows_view import RowsView
 from napari_stria.widgets._wrap_text import WrapText
 
 _ROWS_SHOWN = 3
-
-
-class _KeptView(QTreeView):
-    """Rows of kept atlases."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setRootIsDecorated(False)
-        self.setUniformRowHeights(True)
-        shade(self)
-        self.setAllColumnsShowFocus(True)
-        self.setAccessibleName("Atlases kept on this machine")
-
-    def sizeHint(self) -> QSize:  # noqa: N802
-        """Ask for room for some rows."""
-        hint = super().sizeHint()
-        hint.setHeight((_ROWS_SHOWN + 2) * (self.fontMetrics().height() + 6))
-        return hint
 
 
 class KeptBox(QWidget):
@@ -78,13 +58,9 @@ class KeptBox(QWidget):
         font.setBold(True)
         title.setFont(font)
         self.nothing = QLabel("Nothing is kept yet.", self)
-        self.view = _KeptView(self)
+        self.view = RowsView(_ROWS_SHOWN, "Atlases kept on this machine", self)
         self.view.setModel(self.model)
-        header = self.view.header()
-        assert header is not None
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(LEVELS, QHeaderView.ResizeMode.Stretch)
+        self.view.stretch(LEVELS)
         self.remove = QPushButton("Re&move…", self)
         self.remove.setToolTip("Delete what is kept of the selected atlas")
         self.cache = WrapText(self)
@@ -142,7 +118,7 @@ class KeptBox(QWidget):
         kept = self.chosen()
         if kept is not None:
             self._ask(
-                f"Remove what is kept of {kept.name} {kept.version} ({size_text(kept.bytes)})?\n"
+                f"Remove what is kept of {kept.name} {kept.version} ({bytes_text(kept.bytes)})?\n"
                 "It can be fetched again while there is a network.",
                 "Remove",
                 lambda: self._session.drop(kept),
@@ -169,9 +145,9 @@ class KeptBox(QWidget):
 
 
 def _clear_question(usage: CacheUsage) -> str:
-    text = f"Delete the {size_text(usage.bytes)} that were kept because they were seen"
+    text = f"Delete the {bytes_text(usage.bytes)} that were kept because they were seen"
     if usage.made_bytes:
-        text += f", and {size_text(usage.made_bytes)} of unpacked and decoded volumes"
+        text += f", and {bytes_text(usage.made_bytes)} of unpacked and decoded volumes"
     text += "?\nAtlases that are kept offline stay."
     if usage.made_bytes:
         text += " One that was opened from a zip or NRRD must be opened again."
@@ -184,8 +160,8 @@ def _cache_text(usage: CacheUsage | None, freed_bytes: int | None) -> str:
     if usage.max_bytes <= 0:
         text = "What is seen is not kept: the cache is switched off in Preferences."
     else:
-        seen, bound = size_text(usage.bytes), size_text(usage.max_bytes)
+        seen, bound = bytes_text(usage.bytes), bytes_text(usage.max_bytes)
         text = f"Parts seen before: {seen} of at most {bound}, in {usage.folder}."
     if usage.made_bytes:
-        text += f" Unpacked and decoded volumes: {size_text(usage.made_bytes)}."
-    return text if freed_bytes is None else f"{text} {size_text(freed_bytes)} were freed."
+        text += f" Unpacked and decoded volumes: {bytes_text(usage.made_bytes)}."
+    return text if freed_bytes is None else f"{text} {bytes_text(freed_bytes)} were freed."

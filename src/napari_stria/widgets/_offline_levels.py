@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QProgressBar,
     QPushButton,
-    QTreeView,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_stria.session.amounts import bytes_text
 from napari_stria.session.offline_session import OfflineSession, OfflineStatus
 from napari_stria.widgets._notices import BusyRow, MessageRow
 from napari_stria.widgets._offline_model import VOLUME, OfflineModel
-from napari_stria.widgets._offline_text import need_text, progress_text, size_text
+from napari_stria.widgets._offline_text import need_text, progress_text
 from napari_stria.widgets._qt import Signal
-from napari_stria.widgets._shades import FramedChecks, shade
+from napari_stria.widgets._rows_view import RowsView
+from napari_stria.widgets._shades import FramedChecks
 from napari_stria.widgets._wrap_text import WrapText
 
 # A progress bar counts in 32 bits, which bytes exceed.
@@ -28,7 +28,7 @@ _STEPS = 1000
 _ROWS_SHOWN = 7
 
 
-class LevelView(QTreeView):
+class LevelView(RowsView):
     """Rows of levels; the space key ticks the selected ones.
 
     Attributes
@@ -40,14 +40,9 @@ class LevelView(QTreeView):
     toggled = Signal()
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setRootIsDecorated(False)
-        self.setUniformRowHeights(True)
-        shade(self)
+        super().__init__(_ROWS_SHOWN, "Levels to keep offline", parent)
         self.setItemDelegateForColumn(VOLUME, FramedChecks(self))
-        self.setAllColumnsShowFocus(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setAccessibleName("Levels to keep offline")
         self.setToolTip("Tick what shall be there without a network; Space ticks too")
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
@@ -56,12 +51,6 @@ class LevelView(QTreeView):
             self.toggled.emit()
         else:
             super().keyPressEvent(event)
-
-    def sizeHint(self) -> QSize:  # noqa: N802
-        """Ask for room for some rows."""
-        hint = super().sizeHint()
-        hint.setHeight((_ROWS_SHOWN + 2) * (self.fontMetrics().height() + 6))
-        return hint
 
 
 class LevelsBox(QWidget):
@@ -91,12 +80,8 @@ class LevelsBox(QWidget):
     def _build(self) -> None:
         self.view = LevelView(self)
         self.view.setModel(self.model)
-        header = self.view.header()
-        assert header is not None
-        header.setStretchLastSection(False)
+        header = self.view.stretch(VOLUME)
         header.setMinimumSectionSize(7 * self.fontMetrics().averageCharWidth() + 30)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(VOLUME, QHeaderView.ResizeMode.Stretch)
         self.measuring, self.message = BusyRow(self), MessageRow(self)
         self.message.retry.setText("&Try again")
         self.need = WrapText(self)
@@ -185,7 +170,7 @@ class LevelsBox(QWidget):
         elif status.state == "done":
             text = "All that is ticked is on this machine and stays until you remove it."
         elif status.state == "cancelled":
-            text = f"Stopped after {size_text(status.done)} of {size_text(status.total)}."
+            text = f"Stopped after {bytes_text(status.done)} of {bytes_text(status.total)}."
         self.progress.setText(text)
         self.progress.setVisible(bool(text) and bool(self._session.sizes))
 

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from napari_stria.core.space import Triple
 from napari_stria.io.offline import KeptAtlas, LevelSize
+from napari_stria.session.amounts import bytes_text, transfer_text
 from napari_stria.session.offline_choice import Need
 from napari_stria.session.offline_session import OfflineStatus
-from napari_stria.widgets._readout_text import bytes_text
-
-_MINUTE_S, _HOUR_S = 60, 3600
-
-
-def size_text(n_bytes: int) -> str:
-    """Write an amount of bytes so that something is never nothing."""
-    return "< 1 kB" if 0 < n_bytes < 1000 else bytes_text(n_bytes)
 
 
 def scale_text(scale_um: Triple) -> str:
@@ -24,25 +17,25 @@ def scale_text(scale_um: Triple) -> str:
 
 def level_size_text(size: LevelSize) -> str:
     """Write what a level takes in all."""
-    return size_text(size.bytes) if size.exact else f"at most {size_text(size.bytes)}"
+    return bytes_text(size.bytes) if size.exact else f"at most {bytes_text(size.bytes)}"
 
 
 def here_text(size: LevelSize) -> str:
     """Write how much of a level is on this machine."""
     if size.kept_bytes <= 0:
         return "nothing yet"
-    return "all of it" if size.kept_bytes >= size.bytes else size_text(size.kept_bytes)
+    return "all of it" if size.kept_bytes >= size.bytes else bytes_text(size.kept_bytes)
 
 
 def need_text(need: Need, free_bytes: int | None, *, fits: bool) -> str:
     """Write what is to be fetched, and whether there is room for it."""
-    amount = size_text(need.to_fetch) if need.exact else f"at most {size_text(need.to_fetch)}"
+    amount = bytes_text(need.to_fetch) if need.exact else f"at most {bytes_text(need.to_fetch)}"
     if need.to_fetch == 0:
         amount = "nothing, all of it is here"
     text = f"To fetch: {amount}"
     if free_bytes is None:
         return text
-    room = f"{text} · free on the disk: {size_text(free_bytes)}"
+    room = f"{text} · free on the disk: {bytes_text(free_bytes)}"
     return room if fits else f"{room}. This does not fit; free some room or tick fewer levels."
 
 
@@ -52,20 +45,7 @@ def progress_text(status: OfflineStatus) -> str:
         return "Stopping; what has arrived stays…"
     if not status.total:
         return "Fetching…"
-    text = f"{size_text(status.done)} of {size_text(status.total)}"
-    if not status.bytes_per_s:
-        return text
-    left_s = (status.total - status.done) / status.bytes_per_s
-    return f"{text} · {size_text(round(status.bytes_per_s))}/s · {duration_text(left_s)} left"
-
-
-def duration_text(seconds: float) -> str:
-    """Write about how long something takes."""
-    if seconds < _MINUTE_S:
-        return f"{max(1, round(seconds))} s"
-    if seconds < _HOUR_S:
-        return f"{round(seconds / _MINUTE_S)} min"
-    return f"{seconds / _HOUR_S:.1f} h"
+    return transfer_text(status.done, status.total, status.bytes_per_s)
 
 
 def levels_text(kept: KeptAtlas) -> str:

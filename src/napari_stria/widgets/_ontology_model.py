@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QAbstractItemModel, QModelIndex, QObject, Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from qtpy.QtGui import QBrush, QColor, QIcon, QPainter, QPen, QPixmap
 
 from napari_stria.core.ontology import Ontology
+from napari_stria.core.parcellation import Parcellation
 from napari_stria.core.structures import Structure
-from napari_stria.session.readout import PATH_SEPARATOR, region_path
+from napari_stria.session.readout import PATH_SEPARATOR, parcel_text, region_path
 from napari_stria.widgets._qt import Signal
 
 POSITION_ROLE = int(Qt.ItemDataRole.UserRole) + 1
@@ -23,6 +24,7 @@ _NO_SURFACE_TIP = "This atlas has no mesh of {}, so there is no surface to show.
 _NO_BOX = "–"
 _SWATCH_PX = 12
 _NO_INDEX = QModelIndex()
+_GREY = QBrush(QColor(128, 128, 128))  # on dark and on light
 
 _Role = Qt.ItemDataRole
 _States = npt.NDArray[np.int8]
@@ -108,6 +110,7 @@ class OntologyModel(QAbstractItemModel):
         self._surfaces: frozenset[int] = frozenset()
         self._without: frozenset[int] = frozenset()
         self._colors: npt.NDArray[np.float32] | None = None
+        self._parcels: Parcellation | None = None
         # Children of position p at p; of the invisible root at -1, that is at the end.
         self._children: list[list[int]] = [[]]
         self._rows = [0] * n
@@ -117,12 +120,15 @@ class OntologyModel(QAbstractItemModel):
             for row, position in enumerate(children):
                 self._rows[position] = row
 
-    def set_colors(self, rgb: npt.NDArray[np.float32]) -> None:
+    def set_colors(
+        self, rgb: npt.NDArray[np.float32], parcellation: Parcellation | None = None
+    ) -> None:
         """Show regions in these colours, (N, 3) from 0 to 1, and no more in the ontology's.
 
-        Nothing is emitted: no other cell changes, and views need only be painted again.
+        With a parcellation, what is below a parcel, and what is in none, is written in grey.
+        Nothing is emitted: no cell has another size, and views need only be painted again.
         """
-        self._colors = rgb
+        self._colors, self._parcels = rgb, parcellation
 
     def set_hidden(self, hidden: npt.NDArray[np.bool_]) -> None:
         """Show which regions are hidden; see `check_states`. The array is not kept."""
@@ -148,8 +154,10 @@ class OntologyModel(QAbstractItemModel):
         before = (self._surfaces, self._without)
         self._surfaces, self._without = frozenset(wanted), frozenset(missing)
         for position in (before[0] ^ self._surfaces) | (before[1] ^ self._without):
-            index = self.index_of(position, SURFACE)
-            self.dataChanged.emit(index, index)
+            # An atlas's surfaces may be told of before its regions.
+            if position < len(self._rows):
+                index = self.index_of(position, SURFACE)
+                self.dataChanged.emit(index, index)
 
     # -- where things are ------------------------------------------------------------------------
 
@@ -222,7 +230,10 @@ class OntologyModel(QAbstractItemModel):
             return structure.acronym if index.column() == ACRONYM else structure.name
         if role == _Role.ToolTipRole:
             path = PATH_SEPARATOR.join(region_path(self._ontology, position))
-            return f"{structure.acronym}\n{structure.name}\nid {structure.id}\n{path}"
+            parcel = "" if self._parcels is None else f"\n{parcel_text(self._parcels, position)}"
+            return f"{structure.acronym}\n{structure.name}\nid {structure.id}\n{path}{parcel}"
+        if role == _Role.ForegroundRole and self._parcels is not None:
+            return None if self._parcels.holds_parcel[position] else _GREY
         if index.column() != ACRONYM:
             return None
         if role == _Role.DecorationRole:

@@ -29,19 +29,26 @@ def volume_text(mm3: float) -> str:
     return np.format_float_positional(mm3, precision=4, fractional=False, trim="-")
 
 
-def bytes_text(n_bytes: int) -> str:
-    """Write an amount of bytes in kB, MB or GB (powers of 1000)."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6)):
-        if n_bytes >= size:
-            return f"{n_bytes / size:.1f} {unit}"
-    return f"{n_bytes / 1e3:.0f} kB"
-
-
 def share_text(volumes: Volumes) -> str:
     """Write the share of the parent; nothing for a root or several regions."""
     if volumes.share_of_parent is None:
         return ""
     return f"{100 * volumes.share_of_parent:.1f} % of {volumes.parent_acronym}"
+
+
+def level_text(readout: Readout) -> str:
+    """Write what the region has to do with its parcel; nothing where regions are themselves."""
+    note = readout.parcel
+    if note is None:
+        return ""
+    if not note.whole:
+        if not note.acronym:
+            return f"in no parcel of {note.parcellation}"
+        same = note.acronym == readout.title
+        return "" if same else f"part of {note.acronym} ({note.parcellation})"
+    text = f"{note.parcellation}, without the parcels inside it"
+    text = text if note.without_inner else note.parcellation
+    return f"{text} · at the point: {note.region}" if note.region else text
 
 
 def point_text(readout: Readout) -> str:
@@ -72,6 +79,8 @@ def size_text(scale_um: Sequence[float]) -> str:
 def copied_text(readout: Readout) -> str:
     """Write a readout as a table of two tab-separated lines, numbers in full."""
     fields = {"region": readout.title, "name": readout.subtitle, "path": "/".join(readout.path)}
+    if readout.parcel is not None:
+        fields["level"] = level_text(readout)
     if readout.volumes is not None:
         fields |= volume_fields(readout.volumes)
     if readout.point_um is not None:

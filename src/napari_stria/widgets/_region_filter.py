@@ -1,4 +1,4 @@
-"""What a search leaves of the tree of regions."""
+"""What a search, and the regions that are left out, leave of the tree of regions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_stria.widgets._ontology_model import OntologyModel
 class RegionFilter(QSortFilterProxyModel):
     """Shows the regions that `Ontology.search` finds, in bold, with their ancestors.
 
-    The search runs once for each text, not once for each row.
+    The search runs once for each text, not once for each row. Regions may be left out beside it.
 
     Parameters
     ----------
@@ -30,12 +30,16 @@ class RegionFilter(QSortFilterProxyModel):
         super().__init__(parent)
         self._model = model
         self._text = ""
-        self._forget()
+        self._begin()
         self._bold = QFont()
         self._bold.setBold(True)
         # Before the rows are asked anew: what was found belongs to the regions before.
-        model.modelAboutToBeReset.connect(self._forget)
+        model.modelAboutToBeReset.connect(self._begin)
         self.setSourceModel(model)
+
+    def _begin(self) -> None:
+        self._forget()
+        self._kept: npt.NDArray[np.bool_] | None = None
 
     def _forget(self) -> None:
         self._searched: Ontology | None = None
@@ -63,17 +67,38 @@ class RegionFilter(QSortFilterProxyModel):
         self._forget()
         self.invalidate()
 
+    def keeps(self, kept: npt.NDArray[np.bool_] | None) -> bool:
+        """Tell whether just these regions are kept already; see `set_kept`."""
+        if kept is None or self._kept is None:
+            return kept is None and self._kept is None
+        return bool(np.array_equal(kept, self._kept))
+
+    def set_kept(self, kept: npt.NDArray[np.bool_] | None) -> None:
+        """Leave out all regions but these, an (N,) mask with all that are above; None keeps all."""
+        self._kept = kept
+        self._forget()
+        self.invalidate()
+
+    @property
+    def kept_count(self) -> int:
+        """How many regions are not left out."""
+        if self._kept is not None:
+            return int(np.count_nonzero(self._kept))
+        return 0 if self._model.ontology is None else len(self._model.ontology)
+
     def shows(self, position: int) -> bool:
         """Return whether a region is shown."""
         self._search()
-        return not self._text or bool(self._shown[position])
+        kept = self._kept is None or bool(self._kept[position])
+        return kept and (not self._text or bool(self._shown[position]))
 
     def _search(self) -> None:
         ontology = self._model.ontology
         if not self._text or ontology is None or ontology is self._searched:
             return
         self._searched = ontology
-        self._found = tuple(ontology.position(s) for s in ontology.search(self._text))
+        found = (ontology.position(s) for s in ontology.search(self._text))
+        self._found = tuple(p for p in found if self._kept is None or self._kept[p])
         self._matches = np.zeros(len(ontology), dtype=bool)
         self._matches[list(self._found)] = True
         # A region is shown if there is a match in the slice of it and its descendants.
@@ -92,7 +117,7 @@ class RegionFilter(QSortFilterProxyModel):
 
     def filterAcceptsRow(self, source_row: int, source_parent: QModelIndex) -> bool:  # noqa: N802
         """Return whether a row is shown."""
-        if not self._text:
+        if not self._text and self._kept is None:
             return True
         return self.shows(self._model.position_of(self._model.index(source_row, 0, source_parent)))
 

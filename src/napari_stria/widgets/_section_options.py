@@ -8,7 +8,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
-from napari_stria.session.section_session import SectionOptions
+from napari_stria.session.section_options import SectionOptions
 from napari_stria.widgets._qt import Signal
 
 _RESOLUTIONS = (10.0, 25.0, 50.0, 100.0)

@@ -181,6 +181,9 @@ class SectionRow(QWidget):
 
 def in_order(session: SectionSession) -> tuple[Section, ...]:
     """Return a session's sections so that the next one is its `neighbor` of step 1."""
-    sections = () if session.stack is None else session.stack.sections
-    forward = not sections or session.neighbor(sections[0], -1) is None
+    places = session.places
+    if places is None:
+        return ()
+    sections = places.stack.sections
+    forward = not sections or places.neighbor(sections[0], -1) is None
     return sections if forward else sections[::-1]

@@ -38,6 +38,7 @@ class SurfaceLinks(QObject):
         super().__init__(tree)
         self._tree, self._surfaces, self._notices = tree, surfaces, notices
         tree.set_surface_column(True)
+        tree.model.modelReset.connect(self.show)  # the new regions know of no surface
         notices.retry_requested.connect(self._try_again)
         tree.surfaces_edited.connect(self._edit)
         tree.hide_surfaces.connect(surfaces.hide_all)

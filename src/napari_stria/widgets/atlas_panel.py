@@ -14,7 +14,10 @@ from napari_stria.session.atlas_library import AtlasLibrary
 from napari_stria.session.atlas_session import AtlasSession, TableProgress, sentence_of
 from napari_stria.session.readout import Readout, union_volumes
 from napari_stria.session.remembered import Remembered
+from napari_stria.session.structure_sets import StructureSets
+from napari_stria.widgets._groups_box import GroupsBox
 from napari_stria.widgets._links import SessionLinks
+from napari_stria.widgets._parcellation_row import ParcellationRow
 from napari_stria.widgets._qt import Signal
 from napari_stria.widgets._readout_text import table_text, volume_fields
 from napari_stria.widgets._region_menu import copy_text
@@ -42,6 +45,8 @@ class AtlasPanel(QWidget):
         None for the newest. For an atlas that was kept, with all that it was opened with.
     remembered : Remembered, optional
         Keeps the columns and the order of the list.
+    structure_sets : StructureSets, optional
+        Fetches them where the atlas came without.
     parent : QWidget, optional
         Owner.
 
@@ -61,6 +66,7 @@ class AtlasPanel(QWidget):
         sources: Sequence[tuple[str, str]],
         open_atlas: Callable[..., Atlas],
         remembered: Remembered | None = None,
+        structure_sets: StructureSets | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -70,6 +76,7 @@ class AtlasPanel(QWidget):
         self._due_root: str | None = None  # whose list was asked for while an atlas was opening
         self._retry: Callable[[], None] = session.retry
         self._links = SessionLinks(self)
+        self.levels = ParcellationRow(session, structure_sets, self)
         self._build(sources)
         self._connect_widgets()
         self._connect_session()
@@ -80,16 +87,24 @@ class AtlasPanel(QWidget):
 
     def _build(self, sources: Sequence[tuple[str, str]]) -> None:
         self.atlases, self.tree, self.readout = AtlasList(), RegionTree(), RegionReadout()
+        self.groups = GroupsBox()  # for others to fill
         self.atlases.set_sources(sources)
         self.splitter = QSplitter(Qt.Orientation.Vertical, self)
         self.splitter.setChildrenCollapsible(False)
-        self.splitter.addWidget(self.tree)
+        regions = QWidget()
+        upper = QVBoxLayout(regions)
+        upper.setContentsMargins(0, 0, 0, 0)
+        upper.setSpacing(4)
+        upper.addWidget(self.tree, 1)
+        upper.addWidget(self.groups)
+        self.splitter.addWidget(regions)
         self.splitter.addWidget(self.readout)
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setStretchFactor(1, 0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.atlases, 2)  # folded, it takes one line all the same
+        layout.addWidget(self.levels)
         layout.addWidget(self.splitter, 1)
         self.readout.hide()
 
@@ -119,7 +134,8 @@ class AtlasPanel(QWidget):
         links.connect(session.opening_failed, self._on_opening_failed)
         links.connect(session.selection_changed, self._on_selection)
         links.connect(session.visibility_changed, self._on_visibility)
-        links.connect(session.palette_changed, self._on_palette)
+        for signal in (session.palette_changed, session.parcellation_changed):
+            links.connect(signal, self._on_colors)
         links.connect(session.readout_changed, self._on_readout)
         links.connect(session.table_changed, self._on_table)
         links.connect(session.message, self._on_message)
@@ -148,7 +164,7 @@ class AtlasPanel(QWidget):
 
     def _on_opened(self, atlas: Atlas) -> None:
         self.tree.set_ontology(atlas.ontology)
-        self._on_palette(self._session.palette)
+        self._on_colors()
         # Somebody who was told of the atlas before us may have selected or hidden already.
         self._on_visibility()
         self._on_selection(self._session.selected)
@@ -176,9 +192,9 @@ class AtlasPanel(QWidget):
     def _on_selection(self, positions: tuple[int, ...]) -> None:
         self.tree.set_selected(positions)
 
-    def _on_palette(self, _palette: str) -> None:
+    def _on_colors(self, _news: object = None) -> None:
         if self._session.atlas is not None:
-            self.tree.set_colors(self._session.region_colors())
+            self.tree.set_colors(self._session.region_colors(), self._session.parcellation)
 
     def _on_visibility(self) -> None:
         self.tree.set_hidden(self._session.hidden)

@@ -15,14 +15,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_stria.session.amounts import bytes_text
 from napari_stria.session.atlas_session import TableProgress
 from napari_stria.session.readout import PATH_SEPARATOR, Readout
 from napari_stria.widgets._qt import Signal
 from napari_stria.widgets._readout_text import (
     axes_text,
-    bytes_text,
     copied_text,
     has_region,
+    level_text,
     point_text,
     share_text,
     volume_text,
@@ -85,11 +86,11 @@ class RegionReadout(QWidget):
         head.setContentsMargins(0, 0, 0, 0)
         head.addWidget(self.title, 1)
         head.addWidget(self.copy_button, 0, Qt.AlignmentFlag.AlignTop)
-        self.subtitle, self.path = _label(), _label()
+        self.subtitle, self.level, self.path = _label(), _label(), _label()
         self.share, self.point, self.footer = _label(), _label(), _label(larger=-1)
         layout.addWidget(self.empty)
         layout.addWidget(self._head)
-        for part in (self.subtitle, self.path, self._build_volumes(), self.share):
+        for part in (self.subtitle, self.level, self.path, self._build_volumes(), self.share):
             layout.addWidget(part)
         for part in (self._build_progress(), self.point, self.footer):
             layout.addWidget(part)
@@ -152,6 +153,7 @@ class RegionReadout(QWidget):
         title, subtitle = ("", "") if readout is None else (readout.title, readout.subtitle)
         self.title.setText(title)
         self.subtitle.setText(subtitle)
+        _show_if(self.level, "" if readout is None else level_text(readout))
         _show_if(self.path, "" if readout is None else PATH_SEPARATOR.join(readout.path))
         _show_if(self.point, "" if readout is None else point_text(readout))
         _show_if(self.footer, "" if readout is None else axes_text(readout))
@@ -163,7 +165,7 @@ class RegionReadout(QWidget):
         if readout is None or volumes is None:
             counting = readout is not None and readout.table_state == "computing"
             for label in self.values.values():
-                label.setText("computing…" if counting else "–")
+                label.setText("…" if counting else "–")
                 label.setToolTip("")
             self._show_unsided(False)
             self.share.setVisible(False)

@@ -8,15 +8,19 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QPoint, Qt
 from qtpy.QtGui import QGuiApplication, QKeySequence
-from qtpy.QtWidgets import QLabel, QStackedLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_stria.core.ontology import Ontology
+from napari_stria.core.parcellation import Parcellation
 from napari_stria.widgets._ontology_model import ACRONYM, SURFACE, OntologyModel
-from napari_stria.widgets._qt import QShortcut, Signal
+from napari_stria.widgets._qt import QShortcut
 from napari_stria.widgets._region_filter import RegionFilter
-from napari_stria.widgets._region_menu import region_menu
+from napari_stria.widgets._region_menu import RegionFacts, RegionMenu
+from napari_stria.widgets._region_wishes import RegionWishes
 from napari_stria.widgets._search_field import SearchField
 from napari_stria.widgets._surface_note import SurfaceNote
+from napari_stria.widgets._tree_expansion import TreeExpansion
+from napari_stria.widgets._tree_pages import TreePages
 from napari_stria.widgets._tree_view import TreeView
 
 _FIRST_COLUMN_PX = 130
@@ -25,11 +29,12 @@ _FIRST_DEPTH = 1  # regions down to this depth are open at first
 _Flag = QItemSelectionModel.SelectionFlag
 
 
-class RegionTree(QWidget):
+class RegionTree(RegionWishes):
     """Regions by hierarchy, with a search, check boxes for visibility and a context menu.
 
     Regions are named by their pre-order position. The widget keeps no state of the session: it
-    tells what the user did, and is told what to show.
+    tells what the user did, and is told what to show. `selected` is not emitted by `set_selected`
+    or a search.
 
     Parameters
     ----------
@@ -38,26 +43,12 @@ class RegionTree(QWidget):
 
     Attributes
     ----------
-    selected : Signal
-        The user chose regions; a tuple of positions. Not emitted by `set_selected` or a search.
-    visibility_edited : Signal
-        The user asked for a region to be shown or hidden.
-    go_to, isolate, show_all, copy_volumes : Signal
-        Asked for in the context menu; Enter asks for `go_to` as well.
-    surfaces_edited : Signal
-        The user asked for surfaces of regions to be shown or hidden.
-    hide_surfaces : Signal
-        No surface is wanted any more.
+    groups : tuple of str
+        The user's groups that the context menu offers; the owner keeps it up to date.
+    own_voxels : (N,) bool ndarray or None
+        Whether voxels are labelled with a region itself; None where that is not known. Also kept
+        by the owner.
     """
-
-    selected = Signal(tuple)
-    visibility_edited = Signal(tuple, bool)
-    go_to = Signal(int)
-    isolate = Signal(tuple)
-    show_all = Signal()
-    copy_volumes = Signal(tuple)
-    surfaces_edited = Signal(tuple, bool)
-    hide_surfaces = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -65,7 +56,9 @@ class RegionTree(QWidget):
         self.filter = RegionFilter(self.model, self)
         self._selected: tuple[int, ...] = ()
         self._quiet = False
-        self._expanded: set[int] = set()
+        self._note = ""
+        self.groups: tuple[str, ...] = ()
+        self.own_voxels: npt.NDArray[np.bool_] | None = None
         self._build()
         self._connect()
         self.set_ontology(None)
@@ -76,24 +69,21 @@ class RegionTree(QWidget):
         self.search = SearchField("Search regions: name, acronym, RSP*", self)
         self.search.setAccessibleName("Search regions")
         self.count = QLabel(self)
+        self.count.setWordWrap(True)
         self.surface_note = SurfaceNote(self)
         self.view = TreeView(self)
         self.view.setModel(self.filter)
         self.set_surface_column(False)
         self.view.setAccessibleName("Regions")
         self.view.setColumnWidth(ACRONYM, _FIRST_COLUMN_PX)
-        self.note = QLabel(self)
-        self.note.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.note.setWordWrap(True)
-        self.note.setMargin(12)
-        self._pages = QStackedLayout()
-        self._pages.addWidget(self.note)
-        self._pages.addWidget(self.view)
+        self._expansion = TreeExpansion(self.view, self.filter, self.model)
+        self._pages = TreePages(self.view, self.filter, self)
+        self.note = self._pages.note
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.search)
-        layout.addLayout(self._pages, 1)
+        layout.addWidget(self._pages, 1)
         layout.addWidget(self.surface_note)
         layout.addWidget(self.count)
         self.setMinimumHeight(150)
@@ -124,26 +114,49 @@ class RegionTree(QWidget):
 
     def set_ontology(self, ontology: Ontology | None) -> None:
         """Show other regions, without selection or search; None: no atlas is open."""
-        self._selected = ()
+        self._selected, self._note = (), ""
         self.search.reset()
         self._quiet = True
         self.model.set_ontology(ontology)
         self._quiet = False
         self.search.setEnabled(ontology is not None)
         self.view.expandToDepth(_FIRST_DEPTH)
-        self._expanded = self._expanded_now()
+        self._expansion.remember()
         self._show_page()
 
     def set_hidden(self, hidden: npt.NDArray[np.bool_]) -> None:
         """Show which regions are hidden; an (N,) mask of the regions' own voxels."""
         self.model.set_hidden(hidden)
 
-    def set_colors(self, rgb: npt.NDArray[np.float32]) -> None:
-        """Show regions in these colours, (N, 3) from 0 to 1."""
-        self.model.set_colors(rgb)
+    def set_colors(
+        self, rgb: npt.NDArray[np.float32], parcellation: Parcellation | None = None
+    ) -> None:
+        """Show regions in these colours, (N, 3) from 0 to 1, and what is below parcels in grey."""
+        self.model.set_colors(rgb, parcellation)
         viewport = self.view.viewport()
         assert viewport is not None
         viewport.update()
+
+    def set_kept(self, kept: npt.NDArray[np.bool_] | None, note: str = "") -> None:
+        """Leave regions out of the tree, and say why below it.
+
+        Parameters
+        ----------
+        kept : (N,) bool ndarray or None
+            The regions that are in it, with all that are above them; None for all regions.
+        note : str
+            What is said.
+        """
+        self._note = note
+        if self.filter.keeps(kept):
+            self._show_page()
+            return
+        if not self.filter.text:
+            self._expansion.remember()
+        self._quiet = True
+        self.filter.set_kept(kept)
+        self._quiet = False
+        self._show_filtered()
 
     def set_surface_column(self, shown: bool) -> None:
         """Show or leave out the check boxes of surfaces; `model` takes what they show."""
@@ -176,29 +189,17 @@ class RegionTree(QWidget):
         if not shown:
             return
         for position in reversed(shown):
-            self._expand_above(position)
+            self._expansion.open_above(position)
         self._selection().setCurrentIndex(self.filter.index_of(shown[0]), _Flag.NoUpdate)
         self.view.scrollTo(self.filter.index_of(shown[0]))
         self.view.widen_first_column()
 
-    def _expand_above(self, position: int) -> None:
-        above = self.filter.index_of(position).parent()
-        while above.isValid():
-            self.view.expand(above)
-            above = above.parent()
-
     def _show_page(self) -> None:
-        ontology, text = self.model.ontology, self.filter.text
-        found = len(self.filter.found)
-        if ontology is None:
-            self.note.setText("No atlas is open. Choose one above and its regions appear here.")
-        elif text and not found:
-            self.note.setText(f"No region matches “{text}”.")
-        empty = ontology is None or bool(text and not found)
-        self._pages.setCurrentWidget(self.note if empty else self.view)
-        total = 0 if ontology is None else len(ontology)
-        self.count.setText(f"{found} of {total} regions" if text else f"{total} regions")
-        self.count.setVisible(ontology is not None)
+        opened = self.model.ontology is not None
+        self._pages.show_page(opened=opened)
+        count = self._pages.count_text()
+        self.count.setText(f"{count} · {self._note}" if self._note else count)
+        self.count.setVisible(opened)
 
     # -- searching ------------------------------------------------------------------------------
 
@@ -210,30 +211,25 @@ class RegionTree(QWidget):
     def _search(self, text: str) -> None:
         """Filter by a text, keep the selection, and open what matches."""
         if not self.filter.text:
-            self._expanded = self._expanded_now()
+            self._expansion.remember()
         self._quiet = True
         self.filter.set_text(text)
         self._quiet = False
-        self._show_page()
-        if text:
-            self.view.expandAll()
-        else:
-            self._expand_as_before()
-        self._show_selection()
+        self._show_filtered()
         if text:
             self.view.scrollToTop()
             self.view.widen_first_column()
         else:
             self._scroll_to_selection()
 
-    def _expanded_now(self) -> set[int]:
-        n = 0 if self.model.ontology is None else len(self.model.ontology)
-        return {p for p in range(n) if self.view.isExpanded(self.filter.index_of(p))}
-
-    def _expand_as_before(self) -> None:
-        self.view.collapseAll()
-        for position in sorted(self._expanded):
-            self.view.expand(self.filter.index_of(position))
+    def _show_filtered(self) -> None:
+        """Show what the filter has left: all open of a search, else as it was."""
+        self._show_page()
+        if self.filter.text:
+            self.view.expandAll()
+        else:
+            self._expansion.restore()
+        self._show_selection()
 
     def _select_best(self) -> None:
         if self.filter.found:
@@ -290,17 +286,9 @@ class RegionTree(QWidget):
         if ontology is None:
             return
         chosen = self._selected if clicked in self._selected else (clicked,)
-        menu = region_menu(
+        menu = RegionMenu(
             self,
-            ontology,
-            chosen,
-            go_to=self.go_to.emit,
-            isolate=self.isolate.emit,
-            show_all=self.show_all.emit,
-            copy_volumes=self.copy_volumes.emit,
-            edit_surfaces=self.surfaces_edited.emit,
-            hide_surfaces=self.hide_surfaces.emit,
-            surfaces=self.model.surfaces,
+            RegionFacts(ontology, chosen, self.model.surfaces, self.groups, self.own_voxels),
         )
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(place)

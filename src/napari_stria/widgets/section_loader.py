@@ -284,8 +284,8 @@ class SectionPanel(QWidget):
             self._tell("")
 
     def _step(self, step: int) -> None:
-        current = self.sections.current
-        section = None if current is None else self._session.neighbor(current, step)
+        current, places = self.sections.current, self._session.places
+        section = None if current is None or places is None else places.neighbor(current, step)
         if section is not None:
             self._go(section)
 

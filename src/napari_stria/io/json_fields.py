@@ -18,6 +18,11 @@ _LONGEST_TEXT = 4096
 _MOST_VALUES = 1_000_000
 
 
+def is_whole_text(text: str) -> bool:
+    """Tell whether a text can be written: JSON can spell halves of letters, UTF-8 cannot."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def parse_json(raw: bytes, where: str) -> Mapping[str, Any]:
     """Return the object that a JSON text holds.
 
@@ -50,13 +55,17 @@ class Fields:
         The object.
     where : str
         What the file and the object are called in messages.
+
+    Attributes
+    ----------
+    where : str
     """
 
     def __init__(self, values: Any, where: str) -> None:
         if not isinstance(values, dict):
             raise FormatError(f"{where} is not a JSON object; the file is damaged.")
         self._values = values
-        self._where = where
+        self.where = where
 
     def __contains__(self, name: str) -> bool:
         return self._values.get(name) is not None
@@ -64,12 +73,12 @@ class Fields:
     def part(self, name: str) -> Fields:
         """Return an object within this one; an empty one if it is not there."""
         found = self._values.get(name)
-        return Fields({} if found is None else found, f"{self._where}: {name}")
+        return Fields({} if found is None else found, f"{self.where}: {name}")
 
     def parts(self, name: str) -> list[Fields]:
         """Return a list of objects; empty if it is not there."""
         return [
-            Fields(value, f"{self._where}: {name}[{number}]")
+            Fields(value, f"{self.where}: {name}[{number}]")
             for number, value in enumerate(self._list(name))
         ]
 
@@ -113,6 +122,10 @@ class Fields:
         """Return ids, each once, in the file's order; none if they are not there."""
         found = [self._whole(name, value, 0, _LARGEST_ID) for value in self._list(name)]
         return tuple(dict.fromkeys(found))
+
+    def wholes(self, name: str, count: int, low: int, high: int) -> tuple[int, ...]:
+        """Return so many whole numbers between two bounds."""
+        return self._counted(name, count, lambda value: self._whole(name, value, low, high))
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return texts; none if they are not there."""
@@ -160,6 +173,8 @@ class Fields:
             raise self._wrong(name, value, "a text")
         if len(value) > _LONGEST_TEXT:
             raise self._wrong(name, value, f"a text of at most {_LONGEST_TEXT} letters")
+        if not is_whole_text(value):
+            raise self._wrong(name, value, "a text of whole letters")
         if choices and value not in choices:
             raise self._wrong(name, value, f"one of {', '.join(choices)}")
         return value
@@ -180,4 +195,4 @@ class Fields:
     def _wrong(self, name: str, value: Any, wanted: str) -> FormatError:
         said = repr(value)
         said = said if len(said) <= 60 else f"{said[:57]}..."
-        return FormatError(f"{self._where}: {name} is {said}, not {wanted}; mend the file.")
+        return FormatError(f"{self.where}: {name} is {said}, not {wanted}; mend the file.")
