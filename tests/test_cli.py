@@ -19,6 +19,8 @@ from napari_stria.cli import main
 from napari_stria.core.phantom import practice_annotation
 from napari_stria.demo.practice import practice_root
 from napari_stria.demo.server import DemoServer
+from napari_stria.io import allen_api
+from napari_stria.io.http_options import HttpOptions
 
 NAME = "practice_mouse_100um"
 
@@ -52,8 +54,10 @@ def test_regions_of_structure_sets(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["regions", NAME, "--root", root, "--set", "2"]) == 1
-    assert "knows none at all" in capsys.readouterr().err
+    monkeypatch.setattr(allen_api, "_OPTIONS", HttpOptions(attempts=1))
+    nowhere = ["--api", "http://127.0.0.1:9/api/v2"]
+    assert main(["regions", NAME, "--root", root, "--set", "2", *nowhere]) == 1
+    assert "127.0.0.1:9" in capsys.readouterr().err
     assert main(["regions", NAME, "--root", root]) == 0
     assert "graph_order" not in capsys.readouterr().out
     with DemoServer(tmp_path) as server:
