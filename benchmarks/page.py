@@ -18,8 +18,10 @@ compare the ratios, whose sides took turns in one run.
 
 Against AllenSDK every call is a first one, on the volume in memory: a new `ReferenceSpace` there, a
 new `Atlas` here, nothing counted or kept from the call before, lazy results computed; and both must
-give the same bytes and counts. AllenSDK is installed from PyPI into an environment of its own in
-the cache (0.8 GB), unless `NAPARI_STRIA_ALLENSDK_PYTHON` names a Python that has it.
+give the same bytes and counts. Right before a call its process touches and frees 320 MB, because
+virtual machines get memory that slept back from their host slowly. AllenSDK is installed from PyPI
+into an environment of its own in the cache (0.8 GB), unless `NAPARI_STRIA_ALLENSDK_PYTHON` names a
+Python that has it.
 """
 _TABLE_HEAD = "| part | what | measured | against | target |\n|---|---|---|---|---|"
 _ROW = re.compile(r"\| *(.*?) *\| *(.*?) *\| *(.*?) *\| *(.*?) *\| *(.*?) *\|")

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from benchmarks.memory import wake_memory
+
 TOP = Path(__file__).resolve().parents[1]
 Job = Callable[..., "dict[str, Any]"]
 
@@ -27,6 +29,7 @@ def serve(jobs: Mapping[str, Job]) -> None:
     os.dup2(2, 1)
     for line in sys.stdin:
         asked = json.loads(line)
+        wake_memory()
         answer = jobs[asked.pop("job")](**asked)
         # The garbage of one job must not burden the next.
         gc.collect()

@@ -54,7 +54,9 @@ class AnnotationControl:
             dialog = self.dialog = AnnotationDialog(self.download, parent)
             dialog.open_requested.connect(self.open)
             dialog.finished.connect(self._on_closed)
-            dialog.destroyed.connect(partial(self._forget_dialog, id(dialog)))
+            number = id(dialog)
+            # No partial of a method: PyQt does not keep one, and calls what is gone.
+            dialog.destroyed.connect(lambda *_gone: self._forget_dialog(number))
             dialog.show()
         self.dialog.raise_()
         self.dialog.activateWindow()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import napari
@@ -71,7 +70,9 @@ class ExportControl:
             )
             dialog.picture_requested.connect(self._take_picture)
             dialog.finished.connect(self._on_closed)
-            dialog.destroyed.connect(partial(self._forget_dialog, id(dialog)))
+            number = id(dialog)
+            # No partial of a method: PyQt does not keep one, and calls what is gone.
+            dialog.destroyed.connect(lambda *_gone: self._forget_dialog(number))
             dialog.show()
         else:
             self.dialog.refresh()
@@ -109,7 +110,7 @@ class ExportControl:
             self.dialog.deleteLater()
         self.dialog = None
 
-    def _forget_dialog(self, number: int, _gone: object = None) -> None:
+    def _forget_dialog(self, number: int) -> None:
         if self.dialog is not None and id(self.dialog) == number:
             self.dialog = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info, show_warning
@@ -53,7 +52,9 @@ class OfflineControl:
         if self.dialog is None:
             dialog = self.dialog = OfflineDialog(self.offline, self.kept, parent)
             dialog.finished.connect(self._on_closed)
-            dialog.destroyed.connect(partial(self._forget_dialog, id(dialog)))
+            number = id(dialog)
+            # No partial of a method: PyQt does not keep one, and calls what is gone.
+            dialog.destroyed.connect(lambda *_gone: self._forget_dialog(number))
             dialog.show()
         else:
             self.dialog.look()
