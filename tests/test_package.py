@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -47,3 +48,15 @@ def test_errors_are_builtins_too() -> None:
     assert issubclass(stria.FormatError, ValueError)
     assert issubclass(stria.NetworkError, OSError)
     assert str(stria.RegionNotFoundError("a sentence.")) == "a sentence."
+
+
+def test_only_bound_methods_wait_for_qt_to_destroy_something() -> None:
+    """PyQt calls a lambda or a partial that the garbage collector cleared: the program ends."""
+    waiting = [
+        node
+        for path in (TOP / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".destroyed.connect")
+    ]
+    assert waiting
+    assert [ast.unparse(n) for n in waiting if not isinstance(n.args[0], ast.Attribute)] == []

@@ -37,29 +37,32 @@ class AnnotationControl:
     Attributes
     ----------
     download : AnnotationDownload
-    dialog : AnnotationDialog or None
-        While it is open.
     """
 
     def __init__(self, session: AtlasSession, tasks: Tasks) -> None:
         self._atlases = session
         self.download = AnnotationDownload(tasks, lambda: downloads_url(stria_settings().files_url))
-        self.dialog: AnnotationDialog | None = None
+        self._dialog: AnnotationDialog | None = None
         self._bar = BusyBar()
         self.download.changed.connect(self._on_download)
 
+    @property
+    def dialog(self) -> AnnotationDialog | None:
+        """The dialog, while it is open."""
+        if self._dialog is not None and self._dialog.is_gone:
+            self._dialog = None
+        return self._dialog
+
     def show_dialog(self, parent: QWidget | None) -> None:
         """Open the dialog, or bring it to the front."""
-        if self.dialog is None:
-            dialog = self.dialog = AnnotationDialog(self.download, parent)
+        dialog = self.dialog
+        if dialog is None:
+            dialog = self._dialog = AnnotationDialog(self.download, parent)
             dialog.open_requested.connect(self.open)
             dialog.finished.connect(self._on_closed)
-            number = id(dialog)
-            # No partial of a method: PyQt does not keep one, and calls what is gone.
-            dialog.destroyed.connect(lambda *_gone: self._forget_dialog(number))
             dialog.show()
-        self.dialog.raise_()
-        self.dialog.activateWindow()
+        dialog.raise_()
+        dialog.activateWindow()
 
     def open(self, path: Path) -> None:
         """Show a downloaded volume as an atlas, with the ontology from the Allen API."""
@@ -71,7 +74,7 @@ class AnnotationControl:
     def close(self) -> None:
         """End what is under way and tell nobody; also after the viewer's window is gone."""
         self.download.close()
-        dialog, self.dialog = self.dialog, None
+        dialog, self._dialog = self.dialog, None
         if dialog is not None:
             dialog.hide()
             dialog.deleteLater()
@@ -80,11 +83,7 @@ class AnnotationControl:
     def _on_closed(self) -> None:
         if self.dialog is not None:
             self.dialog.deleteLater()
-        self.dialog = None
-
-    def _forget_dialog(self, number: int, _gone: object = None) -> None:
-        if self.dialog is not None and id(self.dialog) == number:
-            self.dialog = None
+        self._dialog = None
 
     def _on_download(self) -> None:
         status = self.download.status

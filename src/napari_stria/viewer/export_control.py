@@ -34,15 +34,13 @@ class ExportControl:
     Attributes
     ----------
     session : ExportSession
-    dialog : ExportDialog or None
-        While it is open.
     """
 
     def __init__(self, controller: AtlasController) -> None:
         self._controller = controller
         self._atlases = atlases = controller.session
         self.session = ExportSession(controller.tasks)
-        self.dialog: ExportDialog | None = None
+        self._dialog: ExportDialog | None = None
         self._taking: PictureTaking | None = None
         self._bar = BusyBar()
         self.session.changed.connect(self._on_export)
@@ -59,10 +57,18 @@ class ExportControl:
 
     # -- the dialog -----------------------------------------------------------------------------
 
+    @property
+    def dialog(self) -> ExportDialog | None:
+        """The dialog, while it is open."""
+        if self._dialog is not None and self._dialog.is_gone:
+            self._dialog = None
+        return self._dialog
+
     def show_dialog(self, parent: QWidget | None) -> ExportDialog:
         """Open the dialog, or bring it to the front."""
-        if self.dialog is None:
-            dialog = self.dialog = ExportDialog(
+        dialog = self.dialog
+        if dialog is None:
+            dialog = self._dialog = ExportDialog(
                 self.session,
                 self.scene,
                 remembered=Remembered(self._controller.tasks, ConfigFile("export.json")),
@@ -70,15 +76,12 @@ class ExportControl:
             )
             dialog.picture_requested.connect(self._take_picture)
             dialog.finished.connect(self._on_closed)
-            number = id(dialog)
-            # No partial of a method: PyQt does not keep one, and calls what is gone.
-            dialog.destroyed.connect(lambda *_gone: self._forget_dialog(number))
             dialog.show()
         else:
-            self.dialog.refresh()
-        self.dialog.raise_()
-        self.dialog.activateWindow()
-        return self.dialog
+            dialog.refresh()
+        dialog.raise_()
+        dialog.activateWindow()
+        return dialog
 
     def show_masks(self, parent: QWidget | None, typed: str) -> ExportDialog:
         """Open the dialog for masks of regions and groups as they would be typed."""
@@ -108,11 +111,7 @@ class ExportControl:
     def _on_closed(self) -> None:
         if self.dialog is not None:
             self.dialog.deleteLater()
-        self.dialog = None
-
-    def _forget_dialog(self, number: int) -> None:
-        if self.dialog is not None and id(self.dialog) == number:
-            self.dialog = None
+        self._dialog = None
 
     # -- screenshots ----------------------------------------------------------------------------
 
@@ -165,7 +164,7 @@ class ExportControl:
         for signal in self._signals:
             signal.disconnect(self._refresh, missing_ok=True)
         self.session.close()
-        dialog, self.dialog = self.dialog, None
+        dialog, self._dialog = self.dialog, None
         if dialog is not None:
             dialog.hide()
             dialog.deleteLater()

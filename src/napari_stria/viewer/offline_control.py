@@ -34,43 +34,42 @@ class OfflineControl:
     ----------
     offline : OfflineSession
     kept : KeptSession
-    dialog : OfflineDialog or None
-        While it is open.
     """
 
     def __init__(self, session: AtlasSession, tasks: Tasks) -> None:
         self._atlases = session
         self.offline, self.kept = OfflineSession(tasks), KeptSession(tasks)
-        self.dialog: OfflineDialog | None = None
+        self._dialog: OfflineDialog | None = None
         self._bar = BusyBar()
         self.offline.changed.connect(self._on_offline)
         session.opened.connect(self._on_opened)
 
+    @property
+    def dialog(self) -> OfflineDialog | None:
+        """The dialog, while it is open."""
+        if self._dialog is not None and self._dialog.is_gone:
+            self._dialog = None
+        return self._dialog
+
     def show_dialog(self, parent: QWidget | None) -> None:
         """Open the dialog about the atlas that is open, or about the one that is fetched now."""
         self.offline.take(self._atlases.atlas)
-        if self.dialog is None:
-            dialog = self.dialog = OfflineDialog(self.offline, self.kept, parent)
+        dialog = self.dialog
+        if dialog is None:
+            dialog = self._dialog = OfflineDialog(self.offline, self.kept, parent)
             dialog.finished.connect(self._on_closed)
-            number = id(dialog)
-            # No partial of a method: PyQt does not keep one, and calls what is gone.
-            dialog.destroyed.connect(lambda *_gone: self._forget_dialog(number))
             dialog.show()
         else:
-            self.dialog.look()
-        self.dialog.raise_()
-        self.dialog.activateWindow()
+            dialog.look()
+        dialog.raise_()
+        dialog.activateWindow()
 
     def _on_closed(self) -> None:
         if self.dialog is not None:
             self.dialog.deleteLater()
-        self.dialog = None
+        self._dialog = None
         if self.offline.status.state == "measuring":
             self.offline.cancel()  # nobody waits for it any more
-
-    def _forget_dialog(self, number: int, _gone: object = None) -> None:
-        if self.dialog is not None and id(self.dialog) == number:
-            self.dialog = None
 
     def _on_opened(self, atlas: Atlas) -> None:
         """Let an open dialog be about the new atlas."""
@@ -99,7 +98,7 @@ class OfflineControl:
         self._atlases.opened.disconnect(self._on_opened, missing_ok=True)
         self.offline.close()
         self.kept.close()
-        dialog, self.dialog = self.dialog, None
+        dialog, self._dialog = self.dialog, None
         if dialog is not None:
             dialog.hide()
             dialog.deleteLater()

@@ -155,6 +155,11 @@ class AnnotationDialog(QDialog):
         self.open_it.clicked.connect(lambda: self._open())
         self.close_it.clicked.connect(lambda: self.close())
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was destroyed, as it is with the window that it belongs to."""
+        return not self._links.alive
+
     # -- what is chosen ---------------------------------------------------------------------------
 
     def _show_wanted(self) -> None:

@@ -16,6 +16,21 @@ from napari_stria.widgets._qt import Signal, Slot
 T = TypeVar("T")
 
 
+class _Inbox:
+    """Calls that wait for the GUI thread; open until their `QtTasks` is closed or destroyed."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.is_open = True
+        self.calls: deque[Callable[[], None]] = deque()
+
+    def shut(self) -> None:
+        """Drop what has not arrived yet and take nothing more."""
+        with self.lock:
+            self.is_open = False
+            self.calls.clear()
+
+
 class QtTasks(QObject):
     """Runs work in daemon threads and calls back in the GUI thread; a `session.tasks.Tasks`.
 
@@ -33,12 +48,12 @@ class QtTasks(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent or QCoreApplication.instance())
-        self._lock = threading.RLock()
-        self._open = True
-        self._calls: deque[Callable[[], None]] = deque()
+        self._inbox = _Inbox()
         # Always queued: a call that is posted in the GUI thread comes later, like any other.
         self._posted.connect(self._take, Qt.ConnectionType.QueuedConnection)
-        self.destroyed.connect(lambda: self._shut())
+        # A method of what is no Qt object: PyQt asks whether it is still there. A lambda may have
+        # been cleared by the garbage collector, and calling that ends the program.
+        self.destroyed.connect(self._inbox.shut)
 
     def run(
         self,
@@ -56,33 +71,28 @@ class QtTasks(QObject):
             else:
                 self.post(partial(done, result))
 
-        if self._open:
+        if self._inbox.is_open:
             threading.Thread(target=outcome, name="stria-task", daemon=True).start()
 
     def post(self, call: Callable[[], None]) -> None:
         """Run a call soon in the GUI thread; may be asked from any thread."""
         # Under the lock, because the Qt object may be destroyed while a thread emits.
-        with self._lock:
-            if self._open:
-                self._calls.append(call)
+        with self._inbox.lock:
+            if self._inbox.is_open:
+                self._inbox.calls.append(call)
                 self._posted.emit()
 
     def close(self) -> None:
         """Drop what has not arrived yet and take nothing more."""
-        if self._open:
-            self._shut()
+        if self._inbox.is_open:
+            self._inbox.shut()
             self.deleteLater()
-
-    def _shut(self) -> None:
-        with self._lock:
-            self._open = False
-            self._calls.clear()
 
     @Slot()  # type: ignore[untyped-decorator]
     def _take(self) -> None:
-        if not self._calls:  # closed since the signal was queued
+        if not self._inbox.calls:  # closed since the signal was queued
             return
-        call = self._calls.popleft()
+        call = self._inbox.calls.popleft()
         try:
             call()
         except Exception:  # noqa: BLE001  (an exception that leaves a slot ends a PyQt6 program)

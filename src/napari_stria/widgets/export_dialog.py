@@ -140,6 +140,11 @@ class ExportDialog(QDialog):
 
     # -- what is shown --------------------------------------------------------------------------
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was destroyed, as it is with the window that it belongs to."""
+        return not self._links.alive
+
     def refresh(self) -> None:
         """Look anew at what there is to be exported: it has changed.
 

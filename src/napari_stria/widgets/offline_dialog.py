@@ -61,6 +61,11 @@ class OfflineDialog(QDialog):
         layout.addWidget(self.close_it, 0, Qt.AlignmentFlag.AlignRight)
         self.resize(560, 620)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was destroyed, as it is with the window that it belongs to."""
+        return not self._links.alive
+
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Look at what is there when the dialog is seen."""
         super().showEvent(event)
