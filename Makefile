@@ -32,10 +32,11 @@ imports: venv ## check who imports whom (import-linter)
 	@.venv/bin/lint-imports
 
 # These compare times, so nothing else may run beside them. Exit code 5: ARGS picked none there.
+# A crash ends the run: xdist may wait for ever for the rest of a crashed worker's file.
 TIMED = tests/viewer/test_responsiveness.py tests/viewer/test_sections_time.py
 unit: venv ## run the tests; ARGS='-k atlas' picks some
 	@echo "== pytest: all but the timed ones, two at a time"
-	@.venv/bin/pytest -n 2 --dist loadfile $(TIMED:%=--ignore=%) $(ARGS) || [ $$? -eq 5 ]
+	@.venv/bin/pytest -n 2 --dist loadfile --max-worker-restart=0 $(TIMED:%=--ignore=%) $(ARGS) || [ $$? -eq 5 ]
 	@echo "== pytest: the timed ones"
 	@.venv/bin/pytest $(TIMED) $(ARGS) || [ $$? -eq 5 ]
 
