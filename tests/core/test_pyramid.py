@@ -18,6 +18,7 @@ from napari_stria.core.pyramid import (
     Level,
     Multiscale,
     array_reader,
+    in_slabs,
     matches_resolution,
     read_box,
     resolution_triple,
@@ -161,3 +162,28 @@ def test_dask_arrays_keep_their_chunks_and_are_read_by_block() -> None:
         reader = array_reader(uneven(array, chunks=chunks))
         level = single_level(reader, (25.0, 25.0, 25.0)).levels[0]
         np.testing.assert_array_equal(level.data.compute(scheduler="single-threaded"), array)
+
+
+def test_slabs_are_pieces_of_the_array_and_hold_the_same() -> None:
+    array = np.arange(9 * 8 * 7, dtype=np.uint32).reshape(9, 8, 7)
+    level = Level(ArrayReader(array, (4, 4, 4)), (1.0, 2.0, 3.0), (0.0, 0.0, 0.0))
+    slabs = in_slabs(level)
+    assert slabs.scale_um == level.scale_um
+    assert slabs.reader.chunk_shape == (1, 8, 7)
+    block = slabs.reader.read_block((3, 0, 0))
+    assert block is not None
+    assert np.shares_memory(block, array)
+    assert block.flags.c_contiguous
+    np.testing.assert_array_equal(slabs.data, array)
+    whole = Level(ArrayReader(array, (99, 99, 99)), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    assert in_slabs(whole).n_blocks == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((4, 4, 4), order="F")[:, 1:], np.zeros((0, 4, 4)), da.zeros((4, 4, 4))],
+    ids=["views", "empty", "dask"],
+)
+def test_what_is_no_piece_of_memory_stays_as_it_is(array: Any) -> None:
+    level = Level(ArrayReader(array, (2, 2, 2)), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    assert in_slabs(level) is level

@@ -26,7 +26,7 @@ from napari_stria.core.daemons import DaemonPool
 from napari_stria.core.labels import LabelLookup
 from napari_stria.core.ontology import Ontology
 from napari_stria.core.palettes import UNLISTED_RGB
-from napari_stria.core.pyramid import BlockReader, Level
+from napari_stria.core.pyramid import BlockReader, Level, in_slabs
 from napari_stria.core.recoded import RecodedReader, labels_of_blocks
 from napari_stria.core.regions import UNLISTED
 from napari_stria.core.run_index import RunIndex, index_runs
@@ -125,6 +125,7 @@ def itksnap_labels(
     """
     ontology = atlas.ontology
     lookup = LabelLookup(ontology)
+    level = in_slabs(level)
     runs = index_runs(level, lookup, progress=progress, cancel=cancel)
     unlisted = _unlisted(level, runs, lookup, cancel)
     count = len(ontology) + len(unlisted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
@@ -254,3 +254,18 @@ def resolution_triple(resolution_um: float | Sequence[float]) -> Triple:
 def single_level(reader: BlockReader, scale_um: Triple) -> Multiscale:
     """Return a pyramid of one level whose corner is the atlas origin."""
     return Multiscale((Level(reader, scale_um, (0.0, 0.0, 0.0)),))
+
+
+def in_slabs(level: Level) -> Level:
+    """Return a level cut so that each block is one piece of memory, where it is an array there.
+
+    A pass over all voxels then copies nothing. Other levels are returned as they are.
+    """
+    reader = level.reader
+    # Not of a class made from it, which may do more than cut the array.
+    array = reader.array if type(reader) is ArrayReader else None
+    if not (isinstance(array, np.ndarray) and array.flags.c_contiguous and array.size):
+        return level
+    block = math.prod(reader.chunk_shape)
+    planes = min(max(block * len(array) // array.size, 1), len(array))
+    return replace(level, reader=ArrayReader(array, (planes, *level.shape[1:])))
