@@ -18,6 +18,7 @@ from napari_stria.core.labels import LabelLookup
 from napari_stria.demo.server import DemoServer
 from napari_stria.io.http_store import HttpStore
 from napari_stria.io.streaming import ProgressivePyramid
+from napari_stria.viewer.controller import shared_cache
 
 NAME = "practice_mouse_50um"
 STEPS = 8
@@ -88,7 +89,7 @@ def test_gaps_are_those_of_an_in_memory_layer(
         _process_events(0.3)
         in_memory.append(_scroll(viewer, 20 + 60 * turn))
         memory.visible = False
-        session.annotation._cache.drop(lambda _key: True)
+        shared_cache().drop(lambda _key: True)
         for layer in ours:
             # The template is one more layer to draw; the same number of layers is compared.
             layer.visible = "regions" in layer.name
