@@ -40,7 +40,7 @@ unit: venv ## run the tests; ARGS='-k atlas' picks some
 	@echo "== pytest: the timed ones"
 	@.venv/bin/pytest $(TIMED) $(ARGS) || [ $$? -eq 5 ]
 
-bench: venv ## measure speed and memory; ARGS=atlas or ARGS=allensdk: one part
+bench: venv ## measure speed and memory; ARGS=atlas, planes or allensdk: one part
 	@.venv/bin/python -m benchmarks.run $(ARGS)
 
 build: venv ## build sdist and wheel into dist/

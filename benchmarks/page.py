@@ -12,9 +12,9 @@ _HEAD = """\
 # Performance
 
 Written by `make bench`, which measures everything anew (about 20 minutes); `make bench
-ARGS=atlas` or `ARGS=allensdk` measures one part and leaves the other's figures. The public 25 µm
-data are looked for beside the repository, in `../shared/real`. Seconds depend on the machine:
-compare the ratios, whose sides took turns in one run.
+ARGS=atlas`, `ARGS=planes` or `ARGS=allensdk` measures one part and leaves the others' figures. The
+public 25 µm data are looked for beside the repository, in `../shared/real`. Seconds depend on the
+machine: compare the ratios, whose sides took turns in one run.
 
 Against AllenSDK every call is a first one, on the volume in memory: a new `ReferenceSpace` there, a
 new `Atlas` here, nothing counted or kept from the call before, lazy results computed; and both must

@@ -9,12 +9,16 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import allensdk, atlas
+from benchmarks import allensdk, atlas, planes
 from benchmarks.data import REAL
 from benchmarks.page import PAGE, Part, read, written
 from benchmarks.peer_environment import PeerMissingError
 
-PARTS: dict[str, Callable[[], Part]] = {"atlas": atlas.measure, "allensdk": allensdk.measure}
+PARTS: dict[str, Callable[[], Part]] = {
+    "atlas": atlas.measure,
+    "planes": planes.measure,
+    "allensdk": allensdk.measure,
+}
 
 
 def main() -> int:

@@ -14,39 +14,51 @@ _HOMES = {
     "Affine": "core.transforms",
     "AllenApi": "io.allen_api",
     "AmbiguousRegionError": "errors",
+    "AnchoringWarning": "errors",
     "Atlas": "core.atlas",
     "AtlasNotFoundError": "errors",
     "CoordinateError": "errors",
     "CorruptDataError": "errors",
     "DatasetNotAlignedError": "errors",
     "DatasetNotFoundError": "errors",
+    "DegenerateLandmarksError": "errors",
     "DisplacementField": "core.displacement",
+    "ElastixMissingError": "errors",
     "FormatError": "errors",
     "ImageTooLargeError": "errors",
+    "LandmarkFit": "registration.landmarks",
     "MeshNotFoundError": "errors",
     "NetworkError": "errors",
     "NotKeptError": "errors",
     "Ontology": "core.ontology",
     "OntologyError": "errors",
     "Parcellation": "core.parcellation",
+    "PiecewiseAffine": "core.piecewise",
     "ReferenceSpaceError": "errors",
     "RegionGroup": "core.groups",
     "RegionMesh": "core.mesh",
     "RegionNotFoundError": "errors",
+    "RegistrationFailedError": "errors",
     "ResolutionWarning": "errors",
     "Section": "core.section",
     "SectionDataset": "core.section",
+    "SectionPlacement": "core.section_plane",
     "SectionPlaneError": "errors",
+    "SectionSeries": "core.series",
     "SectionSkippedWarning": "errors",
     "Sequence": "core.transforms",
+    "SeriesSlice": "core.series",
     "ServerAnswerError": "errors",
     "StriaError": "errors",
     "Structure": "core.structures",
+    "ThinPlateSpline": "core.spline",
     "UnsupportedSourceError": "errors",
     "add_atlas": "viewer.controller",
     "add_mask_layer": "viewer.mask_layers",
     "aligned_stack": "session.aligned",
+    "annotation_plane": "core.atlas_plane",
     "atlas_from_array": "core.atlas",
+    "atlas_map": "registration.section_maps",
     "check_coverage": "core.coverage",
     "clean_structures": "io.clean_structures",
     "downsample_annotation": "core.resampling",
@@ -54,6 +66,7 @@ _HOMES = {
     "fetch_annotation": "io.allen_downloads",
     "fetch_atlas_list": "io.atlas_catalog",
     "fetch_ontology": "io.allen_ontology",
+    "fit_landmarks": "registration.landmarks",
     "group_table": "core.group_table",
     "keep_offline": "io.offline",
     "kept_atlases": "io.offline",
@@ -73,22 +86,31 @@ _HOMES = {
     "read_mesh": "core.surfaces",
     "read_ontology": "io.ontology_files",
     "read_region_groups": "io.group_files",
+    "read_series": "io.series",
     "read_terminology": "io.terminology_table",
+    "read_transform": "io.transform_files",
     "region_at": "core.points",
     "region_table": "core.regions",
     "region_volume": "core.regions",
+    "regions_on_section": "registration.section_warp",
+    "register_plane": "registration.automatic",
     "save_view": "viewer.view_files",
+    "search_plane": "registration.plane_search",
     "section_to_atlas": "registration.chain",
     "slice_image": "core.slices",
     "slice_labels": "core.slices",
     "stream_sections": "session.section_stream",
     "structure_mask": "core.masks",
     "structure_masks": "core.masks",
+    "template_plane": "core.atlas_plane",
     "validate_regions": "core.coverage",
+    "warp_section": "registration.section_warp",
     "write_itksnap": "io.itksnap",
     "write_masks": "io.mask_files",
     "write_ontology": "io.ontology_files",
     "write_region_groups": "io.group_files",
+    "write_series": "io.series",
+    "write_transform": "io.transform_files",
     "xy_to_pir": "core.allen_alignment",
 }
 
@@ -96,39 +118,51 @@ __all__ = [
     "Affine",
     "AllenApi",
     "AmbiguousRegionError",
+    "AnchoringWarning",
     "Atlas",
     "AtlasNotFoundError",
     "CoordinateError",
     "CorruptDataError",
     "DatasetNotAlignedError",
     "DatasetNotFoundError",
+    "DegenerateLandmarksError",
     "DisplacementField",
+    "ElastixMissingError",
     "FormatError",
     "ImageTooLargeError",
+    "LandmarkFit",
     "MeshNotFoundError",
     "NetworkError",
     "NotKeptError",
     "Ontology",
     "OntologyError",
     "Parcellation",
+    "PiecewiseAffine",
     "ReferenceSpaceError",
     "RegionGroup",
     "RegionMesh",
     "RegionNotFoundError",
+    "RegistrationFailedError",
     "ResolutionWarning",
     "Section",
     "SectionDataset",
+    "SectionPlacement",
     "SectionPlaneError",
+    "SectionSeries",
     "SectionSkippedWarning",
     "Sequence",
+    "SeriesSlice",
     "ServerAnswerError",
     "StriaError",
     "Structure",
+    "ThinPlateSpline",
     "UnsupportedSourceError",
     "add_atlas",
     "add_mask_layer",
     "aligned_stack",
+    "annotation_plane",
     "atlas_from_array",
+    "atlas_map",
     "check_coverage",
     "clean_structures",
     "downsample_annotation",
@@ -136,6 +170,7 @@ __all__ = [
     "fetch_annotation",
     "fetch_atlas_list",
     "fetch_ontology",
+    "fit_landmarks",
     "group_table",
     "keep_offline",
     "kept_atlases",
@@ -155,22 +190,31 @@ __all__ = [
     "read_mesh",
     "read_ontology",
     "read_region_groups",
+    "read_series",
     "read_terminology",
+    "read_transform",
     "region_at",
     "region_table",
     "region_volume",
+    "regions_on_section",
+    "register_plane",
     "save_view",
+    "search_plane",
     "section_to_atlas",
     "slice_image",
     "slice_labels",
     "stream_sections",
     "structure_mask",
     "structure_masks",
+    "template_plane",
     "validate_regions",
+    "warp_section",
     "write_itksnap",
     "write_masks",
     "write_ontology",
     "write_region_groups",
+    "write_series",
+    "write_transform",
     "xy_to_pir",
 ]
 
@@ -183,6 +227,10 @@ if TYPE_CHECKING:
     from napari_stria.core.atlas import (
         Atlas,
         atlas_from_array,
+    )
+    from napari_stria.core.atlas_plane import (
+        annotation_plane,
+        template_plane,
     )
     from napari_stria.core.coverage import (
         check_coverage,
@@ -216,6 +264,9 @@ if TYPE_CHECKING:
         parcellation_of_groups,
         parcellation_of_set,
     )
+    from napari_stria.core.piecewise import (
+        PiecewiseAffine,
+    )
     from napari_stria.core.points import (
         region_at,
     )
@@ -230,9 +281,19 @@ if TYPE_CHECKING:
         Section,
         SectionDataset,
     )
+    from napari_stria.core.section_plane import (
+        SectionPlacement,
+    )
+    from napari_stria.core.series import (
+        SectionSeries,
+        SeriesSlice,
+    )
     from napari_stria.core.slices import (
         slice_image,
         slice_labels,
+    )
+    from napari_stria.core.spline import (
+        ThinPlateSpline,
     )
     from napari_stria.core.structures import (
         Structure,
@@ -246,11 +307,14 @@ if TYPE_CHECKING:
     )
     from napari_stria.errors import (
         AmbiguousRegionError,
+        AnchoringWarning,
         AtlasNotFoundError,
         CoordinateError,
         CorruptDataError,
         DatasetNotAlignedError,
         DatasetNotFoundError,
+        DegenerateLandmarksError,
+        ElastixMissingError,
         FormatError,
         ImageTooLargeError,
         MeshNotFoundError,
@@ -259,6 +323,7 @@ if TYPE_CHECKING:
         OntologyError,
         ReferenceSpaceError,
         RegionNotFoundError,
+        RegistrationFailedError,
         ResolutionWarning,
         SectionPlaneError,
         SectionSkippedWarning,
@@ -307,15 +372,40 @@ if TYPE_CHECKING:
     from napari_stria.io.opening import (
         open_atlas,
     )
+    from napari_stria.io.series import (
+        read_series,
+        write_series,
+    )
     from napari_stria.io.structure_graph import (
         ontology_from_structures,
     )
     from napari_stria.io.terminology_table import (
         read_terminology,
     )
+    from napari_stria.io.transform_files import (
+        read_transform,
+        write_transform,
+    )
+    from napari_stria.registration.automatic import (
+        register_plane,
+    )
     from napari_stria.registration.chain import (
         pir_to_atlas,
         section_to_atlas,
+    )
+    from napari_stria.registration.landmarks import (
+        LandmarkFit,
+        fit_landmarks,
+    )
+    from napari_stria.registration.plane_search import (
+        search_plane,
+    )
+    from napari_stria.registration.section_maps import (
+        atlas_map,
+    )
+    from napari_stria.registration.section_warp import (
+        regions_on_section,
+        warp_section,
     )
     from napari_stria.session.aligned import (
         aligned_stack,

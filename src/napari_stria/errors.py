@@ -56,6 +56,10 @@ class CoordinateError(StriaError, ValueError):
     """Coordinates, resolutions or axes that cannot be used as given."""
 
 
+class DegenerateLandmarksError(CoordinateError):
+    """Pairs of landmarks that determine no map: too few, on one line, or one place twice."""
+
+
 class NetworkError(StriaError, OSError):
     """A server could not be reached or answered with an error after all retries."""
 
@@ -124,6 +128,14 @@ class ImageTooLargeError(StriaError, ValueError):
     """An image claims more pixels than is plausible or than was allowed."""
 
 
+class ElastixMissingError(StriaError, ImportError):
+    """Automatic registration was asked for, and elastix is not installed."""
+
+
+class RegistrationFailedError(StriaError, RuntimeError):
+    """An automatic registration ended without a result."""
+
+
 class OutputExistsError(StriaError, FileExistsError):
     """What would be written is there already, and is something else."""
 
@@ -138,6 +150,10 @@ class OutputBusyError(OutputError):
 
 class ResolutionWarning(UserWarning):
     """The pyramid lacks the resolution asked; the nearest level was taken."""
+
+
+class AnchoringWarning(UserWarning):
+    """A section of a series has an anchoring that is no plane; it counts as not anchored."""
 
 
 class SectionSkippedWarning(UserWarning):

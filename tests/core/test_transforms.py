@@ -102,9 +102,22 @@ def test_a_sequence_is_inverted_from_its_end(a: F64, b: F64, given_points: F64) 
 
 def test_a_homogeneous_matrix_is_taken_too() -> None:
     short = [[2, 0, 5], [1, 3, 7]]
-    assert Affine([*short, [0, 0, 1]]) == Affine(short)
-    # A square matrix with another last row maps one dimension fewer to as many as it has rows.
-    assert (Affine([*short, [0, 0, 2]]).n_in, Affine([*short, [0, 0, 2]]).n_out) == (2, 3)
+    assert Affine.from_homogeneous([*short, [0, 0, 1]]) == Affine(short)
+    assert Affine(np.eye(4)) == Affine.from_homogeneous(np.eye(4)) == Affine.identity(3)
+    refused: list[Any] = [[*short, [0, 0, 2]], short, [[1.0]], 3, [*short, [0, 0, "one"]]]
+    for bad in refused:
+        with pytest.raises(CoordinateError, match="last row"):
+            Affine.from_homogeneous(bad)
+
+
+def test_a_plane_in_a_volume_loses_no_row() -> None:
+    # The third coordinate is 1 everywhere: the last row looks like that of a homogeneous matrix.
+    plane = Affine([[2, 0, 5], [1, 3, 7], [0, 0, 1]])
+    assert (plane.n_in, plane.n_out) == (2, 3)
+    np.testing.assert_array_equal(plane([1, 1]), [7, 11, 1])
+    raised = Affine(np.column_stack([np.eye(3), [0, 0, 4]]))
+    assert (raised.inverse @ (raised @ plane)) == plane
+    assert (plane @ Affine.identity(2)).n_out == 3
 
 
 def test_an_affine_is_a_value() -> None:

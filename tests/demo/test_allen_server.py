@@ -222,8 +222,8 @@ def test_a_folder_without_the_template_file_will_do(
     from napari_stria.demo import template_file
 
     monkeypatch.setattr(template_file, "practice_templates", lambda: (template,))
-    template_file._computed_template.cache_clear()
+    template_file.computed_template.cache_clear()
     try:
         assert np.array_equal(template_file.load_template(tmp_path), template)
     finally:
-        template_file._computed_template.cache_clear()
+        template_file.computed_template.cache_clear()

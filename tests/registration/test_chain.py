@@ -13,12 +13,15 @@ import pytest
 from napari_stria.core.allen_alignment import parallel_displacement
 from napari_stria.core.atlas import Atlas, atlas_from_array
 from napari_stria.core.ontology import Ontology
+from napari_stria.core.spline import ThinPlateSpline
 from napari_stria.core.structures import StructureRecord
+from napari_stria.core.transforms import Affine
 from napari_stria.errors import CoordinateError, ReferenceSpaceError
 from napari_stria.registration.chain import (
     check_atlas,
     check_mirrored,
     check_placement,
+    check_refinements,
     exact_plane,
     mirror_pir,
     pir_to_atlas,
@@ -228,3 +231,70 @@ def test_unknown_placements_are_refused(invented: Invent) -> None:
         with pytest.raises(CoordinateError, match="placement"):
             section_field(made.dataset, made.dataset.sections[0], resolution_um=100, tier=0,
                           placement=bad)  # type: ignore[arg-type]  # fmt: skip
+
+
+def bent(section: Any) -> ThinPlateSpline:
+    rng = np.random.default_rng(3)
+    size = (section.width, section.height)
+    moving = rng.uniform((0, 0), size, (9, 2))
+    return ThinPlateSpline(moving, moving + rng.normal(0, 0.01 * size[0], (9, 2)))
+
+
+@pytest.mark.parametrize("placement", ["exact", "parallel"])
+@pytest.mark.parametrize("plane", ["coronal", "sagittal"])
+def test_a_refined_field_shows_what_the_refined_section_has_there(
+    invented: Invent, plane: str, placement: Any
+) -> None:
+    dataset = invented(plane).dataset
+    section = dataset.sections[2]
+    refinement = bent(section)
+    options: Any = {"resolution_um": 200.0, "tier": 4, "placement": placement}
+    field = section_field(dataset, section, refinement=refinement, **options)
+    plain = section_field(dataset, section, **options)
+    assert field.shape == plain.shape
+    assert field.plane_to_pir == plain.plane_to_pir
+    assert field.output_to_input is None
+    assert plain.output_to_input is not None
+    x, y = field.transformation
+    # What the alignment takes for the pixel that is shown is the pixel that it shows unrefined.
+    half = 0.5 if placement == "exact" else 0.0
+    raw = (np.stack([x, y], axis=-1) + half) * 16
+    row, column = np.mgrid[: field.shape[0], : field.shape[1]]
+    expected = (plain.output_to_input(np.stack([column, row], axis=-1)) + half) * 16
+    np.testing.assert_allclose(refinement(raw), expected, atol=2.0)
+    assert np.abs(raw - expected).max() > 20
+
+
+def test_a_refinement_that_leads_nowhere_is_refused(invented: Invent) -> None:
+    dataset = invented().dataset
+    section = dataset.sections[0]
+
+    class Lost:
+        """Leads from everywhere to where nothing leads back from."""
+
+        n_in = n_out = 2
+
+        def __call__(self, points: npt.ArrayLike) -> F64:
+            return np.asarray(points, dtype=np.float64) + 3.0
+
+        @property
+        def inverse(self) -> Nowhere:
+            return Nowhere()
+
+    class Nowhere(Lost):
+        def __call__(self, points: npt.ArrayLike) -> F64:
+            return np.full(np.shape(points), np.nan)
+
+    with pytest.raises(CoordinateError, match="fold"):
+        section_field(dataset, section, resolution_um=500.0, tier=4, refinement=Lost())
+
+
+def test_refinements_are_maps_of_the_datasets_own_pixels(invented: Invent) -> None:
+    dataset = invented().dataset
+    image_id = dataset.sections[0].image_id
+    check_refinements(dataset, {})
+    check_refinements(dataset, {image_id: Affine.identity(2)})
+    with pytest.raises(CoordinateError, match="no section image"):
+        check_refinements(dataset, {-5: Affine.identity(2)})
+    with pytest.raises(CoordinateError, match="pixels to pixels"):
+        check_refinements(dataset, {image_id: Affine(np.eye(3, 4))})

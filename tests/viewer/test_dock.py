@@ -19,6 +19,7 @@ from napari_stria.io.favourites import FavouritesFile
 from napari_stria.session.atlas_row_texts import SPECIES, WHERE
 from napari_stria.viewer import contributions
 from napari_stria.viewer.controller import controller_of
+from napari_stria.viewer.docks import show_dock
 
 NAME = "practice_mouse_50um"
 _TYPE: Any = QTest  # PyQt6's stubs give these static methods a self
@@ -95,6 +96,25 @@ def test_an_atlas_that_is_open_is_shown_by_a_new_dock(
     _, widget = viewer.window.add_plugin_dock_widget("napari-stria", "Atlas")
     assert widget.controller.session is session
     assert "atlases/last_versions.conf" not in " ".join(practice.counters.paths)
+
+
+@pytest.mark.parametrize("owner", ["Stria brain atlases", "napari-stria"])
+def test_there_is_one_dock_however_it_is_asked_for(
+    viewer: Any, local_sources: None, owner: str
+) -> None:
+    """napari's menu names a dock after the plugin's display name, its code after the plugin's."""
+    window = viewer.window
+    if owner == "napari-stria":
+        window.add_plugin_dock_widget(owner, "Atlas")
+    else:
+        show_dock(viewer, "Atlas")
+    (name,) = window.dock_widgets
+    assert name == f"Atlas ({owner})"
+    dock = window.dock_widgets[name].parentWidget()
+    dock.hide()
+    show_dock(viewer, "Atlas")
+    assert list(window.dock_widgets) == [name]
+    assert not dock.isHidden()
 
 
 def test_go_to_from_the_tree_moves_the_viewer(

@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import TextIO
 
 from napari_stria import __version__
-from napari_stria.cli import atlas, downloads, exports, images, offline, sections, view
+from napari_stria.cli import (
+    atlas,
+    downloads,
+    exports,
+    images,
+    offline,
+    registering,
+    sections,
+    series,
+    view,
+    warping,
+)
 from napari_stria.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, note, settle
 from napari_stria.errors import ResolutionWarning, SectionSkippedWarning, StriaError, plain_text
 
@@ -75,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     atlas.add_commands(commands)
     sections.add_commands(commands)
     images.add_commands(commands)
+    series.add_commands(commands)
+    registering.add_commands(commands)
+    warping.add_commands(commands)
     offline.add_commands(commands)
     downloads.add_commands(commands)
     exports.add_commands(commands)

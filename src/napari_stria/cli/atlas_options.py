@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from napari_stria.core.ontology import Ontology
 
 
-def add_atlas(parser: argparse.ArgumentParser) -> None:
-    """Add which atlas is meant, and how it is reached."""
-    parser.add_argument(
-        "atlas",
-        help="a name such as allen_mouse_25um, or the address of an annotation: an OME-Zarr, a "
-        "zarr array or a zip of one, Allen's NRRD",
+def add_atlas(
+    parser: argparse.ArgumentParser, *, option: bool = False, required: bool = True
+) -> None:
+    """Add which atlas is meant, as the first argument or ``--atlas``, and how it is reached."""
+    text = (
+        "a name such as allen_mouse_25um, or the address of an annotation: an OME-Zarr, a "
+        "zarr array or a zip of one, Allen's NRRD"
     )
+    if option:
+        parser.add_argument("--atlas", metavar="ATLAS", required=required, help=text)
+    else:
+        parser.add_argument("atlas", help=text)
     parser.add_argument(
         "--root", help="https:// or s3:// address or folder of the atlases (default: BrainGlobe's)"
     )

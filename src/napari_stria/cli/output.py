@@ -5,13 +5,18 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Event
+from typing import TYPE_CHECKING, TypeVar
 
 from napari_stria.errors import StriaError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+T = TypeVar("T")
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 _CLEAR_LINE = "\r\x1b[K"
@@ -48,6 +53,30 @@ def settle() -> None:
     for thread in threading.enumerate():
         if thread.daemon and thread.name.startswith("stria-count"):
             thread.join(max(until - time.monotonic(), 0.0))
+
+
+def run_cancellable(work: Callable[[Event], T]) -> T:
+    """Run work in a thread, so that Ctrl+C lets it end by itself instead of tearing it apart.
+
+    Parameters
+    ----------
+    work : callable
+        Takes an event that is set when it shall end.
+    """
+    from napari_stria.core.daemons import DaemonPool
+
+    cancel, pool = Event(), DaemonPool(1)
+    try:
+        job = pool.submit(work, cancel)
+        try:
+            return job.result()
+        except KeyboardInterrupt:
+            cancel.set()
+            with suppress(Exception):
+                job.result(timeout=_SETTLE_S)
+            raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class ProgressLine:

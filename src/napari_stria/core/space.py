@@ -106,14 +106,39 @@ class SamplingGrid:
             raise CoordinateError(
                 f"points need three coordinates each (AP, DV, ML) in um, not shape {points.shape}."
             )
-        origin, scale = np.asarray(self.origin_um), np.asarray(self.scale_um)
+        index = np.empty(points.shape, dtype=np.int64)
+        inside = np.ones(points.shape[:-1], dtype=bool)
+        for axis in range(3):
+            index[..., axis], within = self.index_along(axis, points[..., axis])
+            inside &= within
+        index[~inside] = 0
+        return index, inside
+
+    def index_along(
+        self, axis: int, coordinates_um: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Return the voxel indices of coordinates along one axis, and which lie inside; see above.
+
+        Parameters
+        ----------
+        axis : int
+            0 (AP), 1 (DV) or 2 (ML).
+        coordinates_um : (...) float64 ndarray
+            Atlas coordinates in um.
+
+        Returns
+        -------
+        index : (...) int64 ndarray
+        inside : (...) bool ndarray
+        """
+        origin, scale, n = self.origin_um[axis], self.scale_um[axis], self.shape[axis]
         with np.errstate(invalid="ignore", over="ignore"):
-            index = np.floor((points - origin) / scale)
+            index = np.floor((coordinates_um - origin) / scale)
             # The division may round across the border that the point lies on.
-            index += (index + 1) * scale + origin <= points
-            index -= index * scale + origin > points
-            inside = np.all((index >= 0) & (index < np.asarray(self.shape)), axis=-1)
-        return np.where(inside[..., None], index, 0).astype(np.int64), inside
+            index += (index + 1) * scale + origin <= coordinates_um
+            index -= index * scale + origin > coordinates_um
+            inside = (index >= 0) & (index < n)
+        return np.where(inside, index, 0).astype(np.int64), inside
 
     def center_of(self, index_zyx: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return the atlas coordinates in um of voxel centres; index (..., 3)."""

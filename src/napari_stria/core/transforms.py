@@ -57,8 +57,10 @@ class Affine:
     Parameters
     ----------
     matrix : (n_out, n_in + 1) array_like of float
-        Linear part, then the translation in the last column. An (n + 1, n + 1) homogeneous matrix
-        with the last row (0, ..., 0, 1) is taken too.
+        Linear part, then the translation in the last column. A (4, 4) homogeneous matrix with the
+        last row (0, 0, 0, 1) is taken too, as nothing here maps to four coordinates. A (3, 3) one
+        always is a map from a plane into a volume: for homogeneous matrices of the plane there is
+        `from_homogeneous`.
 
     Raises
     ------
@@ -84,8 +86,7 @@ class Affine:
             raise CoordinateError(
                 f"an affine's matrix is (n_out, n_in + 1), not of shape {array.shape}."
             )
-        homogeneous = np.eye(array.shape[1])[-1]
-        if array.shape[0] == array.shape[1] and np.array_equal(array[-1], homogeneous):
+        if array.shape == (4, 4) and np.array_equal(array[-1], [0, 0, 0, 1]):
             array = array[:-1]
         if not np.isfinite(array).all():
             raise CoordinateError("an affine's matrix must hold finite numbers only.")
@@ -96,6 +97,34 @@ class Affine:
     def identity(cls, n: int) -> Affine:
         """Return the map of n-dimensional points to themselves."""
         return cls(np.eye(n, n + 1))
+
+    @classmethod
+    def from_homogeneous(cls, matrix: npt.ArrayLike) -> Affine:
+        """Return the map n -> n of a homogeneous matrix.
+
+        Parameters
+        ----------
+        matrix : (n + 1, n + 1) array_like of float
+            With the last row (0, ..., 0, 1).
+
+        Raises
+        ------
+        CoordinateError
+            If it is none.
+
+        Examples
+        --------
+        >>> Affine.from_homogeneous([[2, 0, 5], [0, 2, 7], [0, 0, 1]]).n_out
+        2
+        """
+        array = np.asarray(matrix)
+        size = array.shape[0] if array.ndim == 2 else 0
+        is_square = size > 1 and array.shape == (size, size)
+        if not is_square or not np.array_equal(array[-1], np.eye(size)[-1]):
+            raise CoordinateError(
+                f"a homogeneous matrix is square, with the last row (0, ..., 0, 1), not {matrix!r}."
+            )
+        return cls(array[:-1])
 
     @property
     def matrix(self) -> F64:

@@ -34,10 +34,11 @@ def load_template(root: Path) -> U16:
     """Return the 50 um template of a folder, or compute it (some seconds) if it has none."""
     file = root / TEMPLATE_FILE
     if not file.is_file():
-        return _computed_template()
+        return computed_template()
     return np.asarray(np.load(file, mmap_mode="r"))
 
 
 @cache
-def _computed_template() -> U16:
+def computed_template() -> U16:
+    """Return the 50 um template, computed once a process (some seconds)."""
     return practice_templates()[0]

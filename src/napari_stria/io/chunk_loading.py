@@ -87,6 +87,10 @@ class ChunkLoading:
         chunk = found.reader.chunk_shape
         return [(self._number, level, index) for index in blocks_from_middle(inner, chunk)]
 
+    def key(self, level: int, index: BlockIndex) -> Key:
+        """Return what a chunk is kept under."""
+        return self._number, level, index
+
     def key_of_voxel(self, level: int, index: Iterable[int]) -> Key:
         """Return the chunk of a level that holds a voxel."""
         chunk = self._source.levels[level].reader.chunk_shape
@@ -94,7 +98,7 @@ class ChunkLoading:
 
     def decoded(self, level: int, index: BlockIndex) -> npt.NDArray[Any] | None:
         """Return a chunk, None if it is not there."""
-        return self.get((self._number, level, index))
+        return self.get(self.key(level, index))
 
     def get(self, key: Key) -> npt.NDArray[Any] | None:
         """Return a chunk, None if it is not there."""

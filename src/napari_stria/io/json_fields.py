@@ -16,6 +16,7 @@ _FARTHEST = 1e12
 _LARGEST_ID = 2**63
 _LONGEST_TEXT = 4096
 _MOST_VALUES = 1_000_000
+_WIDEST = 16
 
 
 def is_whole_text(text: str) -> bool:
@@ -23,8 +24,11 @@ def is_whole_text(text: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def parse_json(raw: bytes, where: str) -> Mapping[str, Any]:
+def parse_json(raw: bytes, where: str, *, constants: bool = False) -> Mapping[str, Any]:
     """Return the object that a JSON text holds.
+
+    `constants`: with NaN and Infinity, which Python's programs write; `Fields` takes none for a
+    number.
 
     Raises
     ------
@@ -36,7 +40,7 @@ def parse_json(raw: bytes, where: str) -> Mapping[str, Any]:
         raise ValueError(constant)
 
     try:
-        found = json.loads(raw.decode("utf-8-sig"), parse_constant=refuse)
+        found = json.loads(raw.decode("utf-8-sig"), parse_constant=None if constants else refuse)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{where} is not a JSON file; choose another one.") from error
     if not isinstance(found, dict):
@@ -108,6 +112,16 @@ class Fields:
     ) -> tuple[float, ...]:
         """Return so many finite numbers."""
         return self._counted(name, count, lambda value: self._number(name, value, low, high))
+
+    def rows(self, name: str, width: int | None = None) -> list[tuple[float, ...]]:
+        """Return a list of lists of finite numbers, all of one length; empty if it is not there."""
+        found = []
+        for row in self._list(name):
+            if not isinstance(row, list) or len(row) != (width or len(row)) or len(row) > _WIDEST:
+                raise self._wrong(name, row, "a list of lists of numbers, all of one length")
+            width = len(row)
+            found.append(tuple(self._number(name, v, -_FARTHEST, _FARTHEST) for v in row))
+        return found
 
     def triple(self, name: str, low: float = -_FARTHEST, high: float = _FARTHEST) -> Triple:
         """Return three finite numbers."""

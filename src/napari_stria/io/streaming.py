@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
-from napari_stria.core.boxes import Box, blocks_of_box
+from napari_stria.core.boxes import BlockIndex, Box, blocks_of_box
 from napari_stria.core.pyramid import Multiscale
 from napari_stria.errors import StreamingArrayError
 from napari_stria.io.cache import ChunkCache
@@ -160,9 +160,10 @@ class ProgressivePyramid:
 
     def rest(self) -> None:
         """Cancel what is queued and let go of what the last view needed; reading begins anew."""
-        self._chunks.cancel_queued()
-        for number in range(len(self.levels)):
-            self._chunks.pin(number, [])
+        # Not what was asked for by `fetch_blocks`: that is another view's.
+        for slot in (*range(len(self.levels)), "ahead", "point"):
+            self._chunks.request(slot, [])
+            self._chunks.pin(slot, [])
 
     @property
     def has_failures(self) -> bool:
@@ -190,6 +191,32 @@ class ProgressivePyramid:
             chunk = self._chunks.decoded(self.coarsest, index)
             if chunk is not None and chunk.size:
                 yield chunk
+
+    # -- blocks, for views that are no boxes ---------------------------------------------------
+
+    def block(self, number: int, index: BlockIndex) -> npt.NDArray[Any] | None:
+        """Return a decoded block of a level, of size 0 if it is all zeros; None if not there."""
+        return self._chunks.decoded(number, index)
+
+    def fetch_blocks(self, view: str, wanted: Iterable[tuple[int, BlockIndex]]) -> None:
+        """Ask for blocks (level, index), the most urgent first, and keep them.
+
+        They take the place of those that the view asked for before; `changed` tells when one is
+        there. What failed lately is not asked for again before `retry`.
+        """
+        if self._chunks.closed:
+            return
+        keys = [self._chunks.key(*block) for block in wanted]
+        self._chunks.pin(view, keys)
+        self._chunks.request(view, keys)
+
+    def affords_blocks(self, number: int, n_blocks: int) -> bool:
+        """Tell whether so many blocks of a level fit into a view's share of the cache."""
+        return self._budget.affords_blocks(number, n_blocks)
+
+    def block_failed(self, number: int, index: BlockIndex) -> bool:
+        """Tell whether a block could not be read lately."""
+        return self._chunks.failures.is_recent(self._chunks.key(number, index))
 
     # -- asking ---------------------------------------------------------------
 

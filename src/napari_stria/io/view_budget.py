@@ -47,6 +47,11 @@ class ViewBudget:
                 return candidate
         return coarsest
 
+    def affords_blocks(self, number: int, n_blocks: int) -> bool:
+        """Tell whether so many chunks of a level may be shown beside what else is on screen."""
+        chunk = math.prod(self._source.levels[number].reader.chunk_shape)
+        return n_blocks * chunk * self._itemsize <= self._cache.max_bytes * _VIEW_SHARE
+
     def fits(self, number: int, box: Box) -> bool:
         """Tell whether the chunks that a box of a level crosses may be decoded at once."""
         return self.view_bytes(number, box) <= max(self._cache.max_bytes, _SMALLEST_VIEW)

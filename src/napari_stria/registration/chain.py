@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 import numpy as np
@@ -10,12 +11,16 @@ import numpy as np
 from napari_stria.core.allen_alignment import FIXED_AXIS, PIR_EXTENT_UM, parallel_plane
 from napari_stria.core.atlas import Atlas
 from napari_stria.core.displacement import DisplacementField
+from napari_stria.core.lattice_map import LatticeMap
 from napari_stria.core.section import Section, SectionDataset
 from napari_stria.core.space import checked_space
-from napari_stria.core.transforms import Affine
+from napari_stria.core.transforms import Affine, CoordinateTransform, Sequence
 from napari_stria.errors import CoordinateError, ReferenceSpaceError
+from napari_stria.registration.plane_chain import beside_section, inverse_of, rough_inverse
 
 Placement = Literal["exact", "parallel"]
+# By image id: pixels (x, y) of a section to the pixels that its alignment takes for them.
+Refinements = Mapping[int, CoordinateTransform]
 
 # Allen's micrometres are 0 at the centre of the first 25 um voxel, the atlas's at its corner.
 PIR_VOXEL_CENTER_UM = 12.5
@@ -166,6 +171,30 @@ def check_placement(placement: str) -> None:
         raise CoordinateError(f"placement must be 'exact' or 'parallel', not {placement!r}.")
 
 
+def check_refinements(dataset: SectionDataset, refinements: Refinements) -> None:
+    """Refuse refinements of other images, and what is no map of the plane.
+
+    Raises
+    ------
+    CoordinateError
+        If there is such a one.
+    """
+    for image_id, refinement in refinements.items():
+        dataset.section(image_id)
+        if (refinement.n_in, refinement.n_out) != (2, 2):
+            raise CoordinateError(
+                f"the refinement of image {image_id} must map pixels to pixels, not {refinement!r}."
+            )
+
+
+def raw_pixels(section: Section, refinement: CoordinateTransform) -> CoordinateTransform:
+    """Return the map from where an alignment finds a point to the pixel that shows it.
+
+    As ``section_to_atlas`` is the alignment after the refinement, this is the refinement's inverse.
+    """
+    return inverse_of(refinement, (section.width, section.height))
+
+
 def section_field(
     dataset: SectionDataset,
     section: Section,
@@ -175,6 +204,7 @@ def section_field(
     placement: Placement = "exact",
     detection_xy: tuple[float, float] = (0.0, 0.0),
     mirrored: bool = False,
+    refinement: CoordinateTransform | None = None,
 ) -> DisplacementField:
     """Return the field that warps a tier of a section's image onto a regular plane.
 
@@ -193,6 +223,8 @@ def section_field(
         Full-resolution pixel (x, y).
     mirrored : bool
         See `pir_to_atlas`; changes where the plane lies, not the picture.
+    refinement : CoordinateTransform, optional
+        The section's pixels (x, y) to those that its alignment takes for them.
     """
     check_placement(placement)
     check_mirrored(dataset, mirrored)
@@ -200,13 +232,25 @@ def section_field(
     if placement == "exact":
         shape, plane_to_pir = exact_plane(dataset, section, resolution_um)
         to_pixels = Affine(section.pir_to_section.matrix[:2]) @ plane_to_pir
-        to_tier = tier_pixels(to_pixels, tier)
+        pixels_to_tier = tier_pixels(Affine.identity(2), tier)
     else:
         fixed = FIXED_AXIS[dataset.plane]
         coordinate = float(section.section_to_pir(detection_xy)[fixed])
         shape, plane_to_pir = parallel_plane(dataset.plane, coordinate, resolution_um)
         to_pixels = Affine(section.pir_to_section.matrix[:2]) @ plane_to_pir
         # atldld's convention: a reduction does not move pixel centres.
-        to_tier = Affine(to_pixels.matrix / 2.0**tier)
+        pixels_to_tier = Affine(np.eye(2, 3) / 2.0**tier)
     where = mirror_pir() @ plane_to_pir if mirrored else plane_to_pir
-    return DisplacementField.from_affine(to_tier, shape, plane_to_pir=where)
+    if refinement is None:
+        return DisplacementField.from_affine(pixels_to_tier @ to_pixels, shape, plane_to_pir=where)
+    chain = Sequence([to_pixels, raw_pixels(section, refinement), pixels_to_tier])
+    places = LatticeMap(chain, shape).whole()
+    lost = ~np.isfinite(places).all(axis=-1)
+    if lost.any():
+        size = (section.width, section.height)
+        roughly = rough_inverse(refinement, size) @ to_pixels
+        places[lost] = pixels_to_tier(beside_section(roughly(np.argwhere(lost)[:, ::-1]), size))
+    rows, columns = (np.arange(n) for n in shape)
+    return DisplacementField(
+        places[..., 0] - columns, places[..., 1] - rows[:, None], plane_to_pir=where
+    )

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_stria.core.allen_alignment import FIXED_AXIS
 from napari_stria.core.section import Section, SectionDataset
-from napari_stria.core.transforms import F64, Affine
+from napari_stria.core.transforms import F64, Affine, CoordinateTransform
 from napari_stria.errors import CoordinateError
 from napari_stria.registration.chain import (
     Placement,
+    Refinements,
     check_mirrored,
     check_placement,
+    check_refinements,
     pir_to_atlas,
+    raw_pixels,
 )
 
 # Rounding of stored alignments: a plane that lies exactly half-way belongs to somebody.
@@ -45,6 +48,9 @@ class SectionStack:
         Whether a point between two sections is shown however far these are (parallel).
     hidden : frozenset of int
         Image ids that are not shown.
+    refined_to_raw : mapping
+        By image id, of the sections that are refined: from the pixels that `atlas_to_pixels` gives
+        to those that show the point.
     """
 
     axis: int
@@ -55,6 +61,7 @@ class SectionStack:
     atlas_to_pixels: tuple[Affine, ...]
     bridges_gaps: bool
     hidden: frozenset[int] = frozenset()
+    refined_to_raw: Mapping[int, CoordinateTransform] = field(default_factory=dict)
 
     def nearest(self, positions_um: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Return the index of the section that shows each position, -1 for none."""
@@ -90,6 +97,7 @@ def section_stack(
     *,
     placement: Placement = "exact",
     mirrored: bool = False,
+    refinements: Refinements | None = None,
 ) -> SectionStack:
     """Return a dataset's sections as a stack in an atlas.
 
@@ -105,16 +113,20 @@ def section_stack(
         nearest along the axis.
     mirrored : bool
         See `pir_to_atlas`.
+    refinements : mapping of int to CoordinateTransform, optional
+        By image id: a section's pixels (x, y) to those that its alignment takes for them.
 
     Raises
     ------
     CoordinateError
-        For a dataset without sections, an unknown space or placement.
+        For a dataset without sections, an unknown space or placement, or a refinement of an image
+        that is not in it.
     ReferenceSpaceError
         If a dataset of another space than 10 shall be mirrored.
     """
     check_placement(placement)
     check_mirrored(dataset, mirrored)
+    check_refinements(dataset, refinements or {})
     if not dataset.sections:
         raise CoordinateError(f"dataset {dataset.id} has no section that could be placed.")
     atlas_to_pir = pir_to_atlas(space, mirrored=mirrored).inverse
@@ -141,6 +153,10 @@ def section_stack(
         atlas_to_position=to_position @ atlas_to_pir,
         atlas_to_pixels=tuple(to_pixels[i] @ atlas_to_pir for i in order),
         bridges_gaps=placement == "parallel",
+        refined_to_raw={
+            image_id: raw_pixels(dataset.section(image_id), refinement)
+            for image_id, refinement in (refinements or {}).items()
+        },
     )
 
 

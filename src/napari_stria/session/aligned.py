@@ -17,7 +17,12 @@ from napari_stria.errors import CoordinateError
 from napari_stria.io.allen_api import AllenApi
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.tiles import SectionTiles
-from napari_stria.registration.chain import Placement, check_atlas, checked_resolution
+from napari_stria.registration.chain import (
+    Placement,
+    Refinements,
+    check_atlas,
+    checked_resolution,
+)
 from napari_stria.registration.stack import SectionStack, section_stack
 from napari_stria.session.section_blocks import SectionBlocks, unpacked
 from napari_stria.session.tile_gate import TileGate
@@ -98,6 +103,7 @@ def stack_pyramid(
     *,
     placement: Placement = "exact",
     mirrored: bool = False,
+    refinements: Refinements | None = None,
     cancelled: Callable[[], bool] | None = None,
     leave_out: bool = False,
 ) -> Multiscale:
@@ -105,7 +111,7 @@ def stack_pyramid(
 
     Parameters
     ----------
-    dataset, resolution_um, placement, mirrored
+    dataset, resolution_um, placement, mirrored, refinements
         See `aligned_stack`.
     tiles : SectionTiles
         Where the pixels come from.
@@ -117,7 +123,9 @@ def stack_pyramid(
         Asked while pixels are fetched; once it returns True, reading ends with `TaskCancelled`.
     """
     size = checked_resolution(resolution_um)
-    stack = section_stack(dataset, space, placement=placement, mirrored=mirrored)
+    stack = section_stack(
+        dataset, space, placement=placement, mirrored=mirrored, refinements=refinements
+    )
     return pyramid_of_stack(
         stack,
         tiles,
@@ -137,6 +145,7 @@ def aligned_stack(
     view: View = "image",
     placement: Placement = "exact",
     mirrored: bool = False,
+    refinements: Refinements | None = None,
 ) -> list[da.Array]:
     """Return a dataset's sections as a lazy pyramid on an atlas's grid.
 
@@ -161,6 +170,9 @@ def aligned_stack(
         axis, as if the sections lay parallel to it.
     mirrored : bool
         Exchange left and right, for reference space 10 only.
+    refinements : mapping of int to CoordinateTransform, optional
+        By image id: a section's pixels (x, y), counted from the corner, to those that its alignment
+        takes for them, e.g. a spline of landmarks; see `stream_sections`.
 
     Returns
     -------
@@ -191,6 +203,7 @@ def aligned_stack(
         resolution_um,
         placement=placement,
         mirrored=mirrored,
+        refinements=refinements,
         leave_out=True,
     )
     return [_unpacked_lazily(level.data) for level in pyramid.levels]

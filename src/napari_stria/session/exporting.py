@@ -102,6 +102,11 @@ class Export(ABC):
         """All that will be written."""
         return (self.destination,)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the files cannot hold exactly, in sentences; may take long."""
+        return ()
+
     @abstractmethod
     def check(self) -> None:
         """Refuse what cannot be, before any work; nothing is read and nothing on disk looked at.
@@ -162,6 +167,8 @@ class ExportPreview:
         Room on the disk.
     problem : str
         Why it cannot be written there, apart from what exists; else empty.
+    notes : tuple of str
+        What the files cannot hold exactly, in sentences.
     """
 
     outputs: tuple[Path, ...]
@@ -169,6 +176,7 @@ class ExportPreview:
     size: ExportSize
     free_bytes: int | None
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def preview_export(request: Export) -> ExportPreview:
@@ -186,7 +194,9 @@ def preview_export(request: Export) -> ExportPreview:
     except StriaError as error:
         problem = plain_text(error)
     free = _free(request.destination)
-    return ExportPreview(request.outputs, request.existing(), request.size(), free, problem)
+    return ExportPreview(
+        request.outputs, request.existing(), request.size(), free, problem, request.notes
+    )
 
 
 def _free(path: Path) -> int | None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence as Ordered
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_stria.core.boxes import BlockIndex, block_box
+from napari_stria.core.lattice_map import LatticeMap
 from napari_stria.core.section import Section
 from napari_stria.core.space import SamplingGrid
-from napari_stria.core.transforms import Affine
+from napari_stria.core.transforms import Affine, CoordinateTransform, Sequence
 from napari_stria.core.warp import warp_by_map
 from napari_stria.errors import (
     CorruptDataError,
@@ -29,6 +30,8 @@ from napari_stria.session.tile_gate import TileGate
 # Four bytes (red, green, blue, alpha) kept as one number, so that a voxel is one value.
 PACKED = np.dtype("<u4")
 _EDGE = 192
+# Of a tier's pixel: how exactly refined places are found.
+_OF_A_PIXEL = 0.05
 # What goes wrong with one image and may go right with the others.
 UNREADABLE = (CorruptDataError, DatasetNotFoundError, ImageTooLargeError, ServerStatusError)
 
@@ -105,7 +108,7 @@ class SectionBlocks:
             drawn |= self._draw(stack, picture, self._plane_to_atlas(box, plane))
         return out if drawn else None
 
-    def _plane_to_atlas(self, box: Sequence[slice], plane: int) -> Affine:
+    def _plane_to_atlas(self, box: Ordered[slice], plane: int) -> Affine:
         """Return (column, row) of a block's plane -> atlas um."""
         rows, columns = self.plane_axes
         index = [float(s.start) for s in box]
@@ -140,13 +143,18 @@ class SectionBlocks:
         if self.tiles.view == "expression" and not section.has_expression:
             return False
         bounds = _bounds(own)
-        x, y = _coordinates(stack.atlas_to_pixels[number] @ plane_to_atlas, bounds)
+        to_pixels = stack.atlas_to_pixels[number] @ plane_to_atlas
+        tier = self.tier_of(section)
+        raw = stack.refined_to_raw.get(section.image_id)
+        if raw is None:
+            x, y = _coordinates(to_pixels, bounds)
+        else:
+            x, y = _bent_coordinates(to_pixels, raw, bounds, _OF_A_PIXEL * 2**tier)
         inside = own[bounds] & (x >= 0) & (x < section.width) & (y >= 0) & (y < section.height)
         if not inside.any():
             return False
         part = _bounds(inside)
         shown, target = inside[part], picture[bounds][part]
-        tier = self.tier_of(section)
         # In a tier, as in every array, whole numbers are pixel centres.
         tier_x, tier_y = x[part] / 2**tier - 0.5, y[part] / 2**tier - 0.5
         height, width = section.tier_shape(tier)
@@ -197,6 +205,21 @@ def _coordinates(
     column = np.arange(bounds[1].start, bounds[1].stop, dtype=np.float64)
     (xc, xr, x0), (yc, yr, y0) = to_pixels.matrix
     return xc * column + (xr * row + x0), yc * column + (yr * row + y0)
+
+
+def _bent_coordinates(
+    to_pixels: Affine,
+    raw: CoordinateTransform,
+    bounds: tuple[slice, slice],
+    tolerance_px: float,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return x and y of a refined section; -1 where its refinement has no way back."""
+    rows, columns = bounds
+    to_part = Affine([[1.0, 0.0, columns.start], [0.0, 1.0, rows.start]])
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    bent = LatticeMap(Sequence([to_pixels @ to_part, raw]), shape, tolerance=tolerance_px).whole()
+    known = np.isfinite(bent).all(axis=-1)
+    return np.where(known, bent[..., 0], -1.0), np.where(known, bent[..., 1], -1.0)
 
 
 def _needed(index: npt.NDArray[np.float64], size: int) -> slice:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 
 from psygnal import Signal
 
 from napari_stria.core.atlas import Atlas
 from napari_stria.core.section import Section, SectionDataset, View
+from napari_stria.core.transforms import CoordinateTransform
 from napari_stria.errors import StriaError
 from napari_stria.io.allen_api import AllenApi
 from napari_stria.io.cache import ChunkCache
 from napari_stria.io.chunk_pool import ChunkPool
 from napari_stria.io.streaming import ProgressivePyramid
-from napari_stria.registration.chain import check_atlas
-from napari_stria.registration.stack import SectionStack, section_stack
+from napari_stria.registration.chain import Refinements, check_atlas
+from napari_stria.registration.stack import SectionStack
 from napari_stria.session.errand import Errand
 from napari_stria.session.section_options import SectionOptions
 from napari_stria.session.section_pictures import SectionPicture, fetch_picture
@@ -49,12 +51,15 @@ class SectionSession:
         Where its sections lie in the atlas.
     hidden : frozenset of int
         Image ids that are not shown.
+    refinements : mapping of int to CoordinateTransform
+        By image id, of the sections that are shown otherwise than their own alignment has them;
+        see `aligned_stack`.
     loading : str or None
         What is being loaded, in words.
     loading_changed, loading_failed, opened, shown, closed, sections_changed, status_changed, \
 chunks_changed, picture_ready, message : Signal
         Emitted in the session's thread. `opened`: another dataset; `shown`: its pyramids are new;
-        `closed`: they are gone.
+        `closed`: they are gone; `sections_changed`: others are hidden or refined.
     """
 
     loading_changed = Signal(object)
@@ -84,6 +89,7 @@ chunks_changed, picture_ready, message : Signal
         self.api: AllenApi | None = None
         self.stack: SectionStack | None = None
         self.hidden: frozenset[int] = frozenset()
+        self.refinements: Refinements = MappingProxyType({})
 
     @property
     def pyramids(self) -> dict[View, ProgressivePyramid]:
@@ -108,8 +114,7 @@ chunks_changed, picture_ready, message : Signal
     @property
     def mirrored(self) -> bool:
         """Whether the sections are shown mirrored."""
-        flipped = self.dataset is not None and self.dataset.reference_space_id == 10
-        return self.options.mirrored and flipped
+        return self.dataset is not None and self.options.mirrors(self.dataset)
 
     @property
     def places(self) -> SectionPlaces | None:
@@ -190,17 +195,14 @@ chunks_changed, picture_ready, message : Signal
     def _check(self, dataset: SectionDataset, options: SectionOptions) -> None:
         if self._atlas is not None:
             check_atlas(self._atlas)
-        mirrored = options.mirrored and dataset.reference_space_id == 10
-        section_stack(dataset, self.space, placement=options.placement, mirrored=mirrored)
+        options.stack_of(dataset, self.space)
 
     def _build(self) -> None:
         """Make the pyramids anew."""
         assert self.dataset is not None
         assert self.api is not None
         views: list[View] = ["image", "expression"] if self.options.expression else ["image"]
-        stack = section_stack(
-            self.dataset, self.space, placement=self.options.placement, mirrored=self.mirrored
-        )
+        stack = self.options.stack_of(self.dataset, self.space, self.refinements)
         self.stack = stack.hiding(self.hidden)
         self._streaming.show(self.api, self.dataset, self.stack, views, self.options.resolution_um)
         self.shown.emit()
@@ -248,6 +250,21 @@ chunks_changed, picture_ready, message : Signal
             return
         self.hidden = hidden
         self.stack = self.stack.hiding(hidden)
+        self._streaming.replace_stack(self.stack)
+        self.sections_changed.emit()
+
+    def refine(self, image_id: int, pixels_to_pixels: CoordinateTransform | None) -> None:
+        """Show a section by a refinement of its alignment, or (None) by that alone again.
+
+        It is kept until the dataset is closed. `CoordinateError` for a map that is none of pixels.
+        """
+        if self.dataset is None:
+            return
+        refinements = {i: t for i, t in self.refinements.items() if i != image_id}
+        if pixels_to_pixels is not None:
+            refinements[image_id] = pixels_to_pixels
+        stack = self.options.stack_of(self.dataset, self.space, refinements)
+        self.stack, self.refinements = stack.hiding(self.hidden), MappingProxyType(refinements)
         self._streaming.replace_stack(self.stack)
         self.sections_changed.emit()
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 from typing import Any, Literal
 
@@ -17,14 +18,20 @@ import numpy.typing as npt
 from napari_stria.core.daemons import DaemonPool
 from napari_stria.core.displacement import DisplacementField
 from napari_stria.core.section import Section, SectionDataset
-from napari_stria.core.transforms import checked_points
+from napari_stria.core.transforms import CoordinateTransform, checked_points
 from napari_stria.errors import (
     CoordinateError,
     SectionSkippedWarning,
     ServerStatusError,
 )
 from napari_stria.io.allen_api import AllenApi
-from napari_stria.registration.chain import Placement, checked_resolution, section_field
+from napari_stria.registration.chain import (
+    Placement,
+    Refinements,
+    check_refinements,
+    checked_resolution,
+    section_field,
+)
 from napari_stria.session.section_blocks import UNREADABLE
 
 Pixels = npt.NDArray[np.uint8]
@@ -49,6 +56,7 @@ def stream_sections(
     detection_xy: tuple[float, float] = (0, 0),
     *,
     mirrored: bool = False,
+    refinements: Refinements | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Iterator[tuple[Any, ...]]:
     """Fetch a dataset's sections, each with the field that warps it onto a plane in the atlas.
@@ -72,6 +80,10 @@ def stream_sections(
         Full-resolution pixel (x, y) by which the parallel plane is chosen.
     mirrored : bool
         Exchange left and right in `plane_to_pir`, for reference space 10 only.
+    refinements : mapping of int to CoordinateTransform, optional
+        By image id: a section's pixels (x, y), counted from the corner, to those that its alignment
+        takes for them, e.g. a spline of landmarks. The section then lies where
+        ``Sequence([refinement, section_to_atlas(...)])`` says, and its field follows.
     cancelled : callable, optional
         Asked while images are fetched; once it returns True, the next one is `TaskCancelled`.
 
@@ -104,8 +116,10 @@ def stream_sections(
         raise CoordinateError(f"tier must be a whole number, 0 to {_MOST_TIERS}, not {tier!r}.")
     checked_points(detection_xy, 2)
     checked_resolution(resolution_um)
+    check_refinements(dataset, refinements or {})
+    field = partial(_field, dataset, resolution_um, placement, tier, detection_xy, mirrored)
     plan = [
-        (section, _field(dataset, section, resolution_um, placement, tier, detection_xy, mirrored))
+        (section, field(section, (refinements or {}).get(section.image_id)))
         for section in reversed(dataset.sections)
     ]
     return _stream(plan, api, view, cancelled)
@@ -113,12 +127,13 @@ def stream_sections(
 
 def _field(
     dataset: SectionDataset,
-    section: Section,
     resolution_um: float,
     placement: Placement,
     tier: int | None,
     detection_xy: tuple[float, float],
     mirrored: bool,
+    section: Section,
+    refinement: CoordinateTransform | None,
 ) -> tuple[int, DisplacementField]:
     suitable = section.tier_for(resolution_um) if tier is None else int(tier)
     return suitable, section_field(
@@ -129,6 +144,7 @@ def _field(
         placement=placement,
         detection_xy=detection_xy,
         mirrored=mirrored,
+        refinement=refinement,
     )
 
 

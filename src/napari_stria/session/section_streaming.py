@@ -136,7 +136,7 @@ class SectionStreaming:
         )
 
     def replace_stack(self, stack: SectionStack) -> None:
-        """Show another state of the stack (sections hidden) in the same pyramids."""
+        """Show another state of the stack (sections hidden, refined) in the same pyramids."""
         for pyramid in self.pyramids.values():
             for level in pyramid.source.levels:
                 assert isinstance(level.reader, SectionBlocks)

@@ -31,6 +31,7 @@ from napari_stria.session.remembered import Remembered
 from napari_stria.session.structure_sets import StructureSets
 from napari_stria.viewer.annotation_control import add_annotation_action
 from napari_stria.viewer.controller import AtlasController, controller_of
+from napari_stria.viewer.docks import show_dock
 from napari_stria.viewer.export_control import add_export_actions
 from napari_stria.viewer.group_control import GroupsInDock
 from napari_stria.viewer.layers import pyramid_of
@@ -136,7 +137,7 @@ def open_practice_brain(viewer: napari.Viewer) -> None:
     """Open the practice brain in the background and show the dock."""
     session = controller_of(viewer).session
     session.open(lambda: _open(PRACTICE_ATLAS, PRACTICE_ROOT, None), PRACTICE_ATLAS)
-    viewer.window.add_plugin_dock_widget("napari-stria", "Atlas")
+    show_dock(viewer, "Atlas")
 
 
 def practice_sample() -> list[Any]:

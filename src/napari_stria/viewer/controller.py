@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_stria.core.atlas import Atlas
+    from napari_stria.viewer.registration_control import RegistrationControl
     from napari_stria.viewer.view_files import ViewOpening
 
 
@@ -82,6 +83,7 @@ class AtlasController:
         self._sections: SectionControl | None = None
         self._offline: OfflineControl | None = None
         self._annotations: AnnotationControl | None = None
+        self._registration: RegistrationControl | None = None
         self._exports: ExportControl | None = None
         self._wanted: int | None = None
         self.view_opening: ViewOpening | None = None
@@ -134,6 +136,19 @@ class AtlasController:
         if self._exports is None:
             self._exports = ExportControl(self)
         return self._exports
+
+    @property
+    def registration(self) -> RegistrationControl:
+        """Places sections of the user's own in the atlas; made when it is first asked for."""
+        if self._registration is None:
+            # Loaded on use: few need it.
+            from napari_stria.viewer.registration_control import RegistrationControl
+
+            self._registration = RegistrationControl(
+                self.viewer, self.session, self.tasks, shared_cache(), shared_pool()
+            )
+            self._registration.follow(self._pointing)
+        return self._registration
 
     @property
     def annotations(self) -> AnnotationControl:
@@ -194,6 +209,8 @@ class AtlasController:
             self._offline.close()
         if self._annotations is not None:
             self._annotations.close()
+        if self._registration is not None:
+            self._registration.window_closed()
         if self._exports is not None:
             self._exports.close()
         self.session.forget()
@@ -216,6 +233,8 @@ class AtlasController:
             self._offline.close()
         if self._annotations is not None:
             self._annotations.close()
+        if self._registration is not None:
+            self._registration.close()
         if self._exports is not None:
             self._exports.close()
         self.session.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from qtpy.QtCore import QTimer
@@ -23,11 +23,38 @@ _REST_MS = 150
 _DRAG_PIXELS = 3
 
 
+class PlaneOnScreen(Protocol):
+    """What is on the canvas in place of the atlas's own planes."""
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it is."""
+        ...
+
+    @property
+    def takes_clicks(self) -> bool:
+        """Whether a click means something else there than a region."""
+        ...
+
+    def point_um(self, position: Any) -> tuple[float, float, float] | None:
+        """Return the point of the atlas at a position in napari's world."""
+        ...
+
+    def sides_text(self) -> str:
+        """Return which side of the animal is where on the canvas."""
+        ...
+
+
 class Pointing:
     """Connects a viewer's mouse, status bar and side letters with a session.
 
     The region under the cursor is looked up by the session at the finest level; napari's own
     look-up reads the level on screen, and rounds half a coarse voxel off.
+
+    Attributes
+    ----------
+    plane : PlaneOnScreen or None
+        While it is shown, the mouse points into it.
     """
 
     def __init__(
@@ -41,6 +68,7 @@ class Pointing:
         self._session = session
         self._layers = layers
         self._sight = LineOfSight(session, layers, surfaces)
+        self.plane: PlaneOnScreen | None = None
         self._met: Met | None = None
         self._event_met: Callable[[], Met | None] = lambda: None
         self._status: Any = None
@@ -97,6 +125,9 @@ class Pointing:
         """Return what is under the mouse; in 3D the first that the line of sight meets."""
         if self._session.atlas is None:
             return None
+        if self.plane is not None and self.plane.is_shown:
+            point = self.plane.point_um(event.position)
+            return None if point is None else Met(point)
         if len(event.dims_displayed) == 3:
             return self._sight.first(event)
         if not self._layers.annotation_layers():
@@ -109,6 +140,8 @@ class Pointing:
     def _on_press(self, _viewer: Any, event: Any) -> Generator[None, None, None]:
         """Read out the point of a press without drag, whichever layer is active."""
         if event.button != 1 or event.modifiers:
+            return
+        if self.plane is not None and self.plane.is_shown and self.plane.takes_clicks:
             return
         met, pressed = self._met_by(event), np.array(event.pos)
         yield
@@ -180,10 +213,18 @@ class Pointing:
             self._viewer.canvas.overlays.text.visible = False
             self._owns_text = False
 
+    def show_sides(self) -> None:
+        """Write anew which side of the animal is where on the screen."""
+        self._show_sides()
+
     def _show_sides(self, _event: Any = None) -> None:
         """Write which side of the animal is where on the screen."""
         atlas = self._session.atlas
-        if atlas is not None and self._owns_text:
+        if atlas is None or not self._owns_text:
+            return
+        if self.plane is not None and self.plane.is_shown:
+            self._viewer.canvas.overlays.text.text = self.plane.sides_text()
+        else:
             sides = self._sides_text(near_side(atlas.space), far_side(atlas.space))
             self._viewer.canvas.overlays.text.text = sides
 

@@ -13,6 +13,7 @@ from napari_stria.io.allen_api import DEFAULT_URL, AllenApi
 from napari_stria.session.section_options import SectionOptions
 from napari_stria.viewer.contributions import open_practice_brain
 from napari_stria.viewer.controller import controller_of
+from napari_stria.viewer.docks import show_dock
 from napari_stria.viewer.practice import PRACTICE_ROOT, practice_api_url
 from napari_stria.viewer.settings import StriaSettings, on_settings_changed, stria_settings
 from napari_stria.widgets._links import SessionLinks
@@ -60,7 +61,8 @@ class SectionsDock(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
-        self.control = control = controller_of(napari_viewer).sections
+        self._controller = controller_of(napari_viewer)
+        self.control = control = self._controller.sections
         self.panel = panel = SectionPanel(
             control.session,
             control.search,
@@ -71,6 +73,7 @@ class SectionsDock(QWidget):
         panel.go_to.connect(control.go_to)
         panel.show_in_3d.connect(control.show_in_3d)
         panel.show_original.connect(control.show_original)
+        panel.sections.register_asked.connect(self._register)
         panel.outlines_toggled.connect(control.set_outlines)
         panel.opacity_changed.connect(control.set_opacity)
         panel.blending_changed.connect(control.set_blending)
@@ -86,6 +89,12 @@ class SectionsDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(panel)
+
+    def _register(self, section: Section) -> None:
+        # Loaded on use: few need it.
+        from napari_stria.viewer.registration_contributions import register_section
+
+        register_section(self._controller.viewer, section)
 
     def _on_current(self, section: Section | None) -> None:
         self.panel.set_current(section)
@@ -103,7 +112,7 @@ def open_practice_sections(viewer: napari.Viewer) -> None:
     controller = controller_of(viewer)
     if controller.session.atlas is None:
         open_practice_brain(viewer)
-    viewer.window.add_plugin_dock_widget("napari-stria", "Sections", tabify=True)
+    show_dock(viewer, "Sections")
     controller.sections.session.load(
         lambda: connect(PRACTICE_ROOT), PRACTICE_CORONAL, SectionOptions()
     )

@@ -20,6 +20,7 @@ from napari_stria.session.citation import citation_text, sections_citation
 from napari_stria.session.saved_view import SavedView
 from napari_stria.session.view_file import SUFFIX, read_view, write_view
 from napari_stria.viewer.controller import AtlasController, controller_of
+from napari_stria.viewer.docks import show_dock
 from napari_stria.viewer.view_capture import capture
 from napari_stria.viewer.view_files import apply
 from napari_stria.viewer.web_link import neuroglancer_link
@@ -80,10 +81,10 @@ class ViewActions:
 
     def show(self, view: SavedView) -> None:
         """Show a view, with the docks that belong to it."""
-        window = self._controller.viewer.window
-        window.add_plugin_dock_widget("napari-stria", "Atlas")
+        viewer = self._controller.viewer
+        show_dock(viewer, "Atlas")
         if view.sections is not None:
-            window.add_plugin_dock_widget("napari-stria", "Sections", tabify=True)
+            show_dock(viewer, "Sections")
         tell_problem(apply(self._controller, view))
 
     # -- elsewhere ---------------------------------------------------------------

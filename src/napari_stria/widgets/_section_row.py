@@ -43,6 +43,8 @@ class SectionRow(QWidget):
         No section shall be hidden.
     show_in_3d, show_original : Signal
         The current section is wanted so.
+    register_asked : Signal
+        The current section is to be registered.
     """
 
     step_requested = Signal(int)
@@ -51,6 +53,7 @@ class SectionRow(QWidget):
     show_all_requested = Signal()
     show_in_3d = Signal(object)
     show_original = Signal(object)
+    register_asked = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -109,12 +112,15 @@ class SectionRow(QWidget):
         self.in_3d.setToolTip("Show this section's picture on its plane in 3D")
         self.original = QPushButton("Ori&ginal image", self)
         self.original.setToolTip("Show this section as it was scanned, not aligned")
+        self.register = QPushButton("Register t&his section", self)
+        self.register.setToolTip("Correct where this section lies, in the Registration dock")
         grid = QGridLayout()
         grid.setVerticalSpacing(4)
         grid.addWidget(self.hide_it, 0, 0)
         grid.addWidget(self.show_all, 0, 1)
         grid.addWidget(self.in_3d, 1, 0)
         grid.addWidget(self.original, 1, 1)
+        grid.addWidget(self.register, 2, 0, 1, 2)
         grid.setColumnStretch(0, 1)
         grid.setColumnStretch(1, 1)
         return grid
@@ -128,6 +134,7 @@ class SectionRow(QWidget):
         self.show_all.clicked.connect(lambda: self.show_all_requested.emit())
         self.in_3d.clicked.connect(lambda: self.show_in_3d.emit(self.current))
         self.original.clicked.connect(lambda: self.show_original.emit(self.current))
+        self.register.clicked.connect(lambda: self.register_asked.emit(self.current))
 
     # -- what is shown ----------------------------------------------------------------------------
 
@@ -165,7 +172,7 @@ class SectionRow(QWidget):
         self.hide_it.setChecked(at >= 0 and ids[at] in self._hidden)
         self.previous.setEnabled(at > 0)
         self.next.setEnabled(0 <= at < len(ids) - 1)
-        for part in (self.hide_it, self.in_3d, self.original):
+        for part in (self.hide_it, self.in_3d, self.original, self.register):
             part.setEnabled(at >= 0)
 
     # -- what the user does ------------------------------------------------------------------------
