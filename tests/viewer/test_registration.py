@@ -234,6 +234,25 @@ def test_the_slider_along_the_brain_moves_the_plane(
     assert session.placement.position_um == before.position_um
 
 
+def test_what_else_moves_the_sliders_moves_no_section(
+    viewer: Any, controller: AtlasController, series: Any, wait_for: Callable[..., None]
+) -> None:
+    registration, session = series.control, series.control.session
+    before = session.placement
+    atlas = controller.session.atlas
+    assert atlas is not None
+    controller.go_to(atlas.ontology.position("TH"))
+    wait_for(lambda: not registration.is_shown, "the atlas")
+    assert float(viewer.dims.point[0]) != before.position_um
+    assert session.placement == before
+    registration.show_atlas(False)
+    assert registration.is_shown
+    assert session.placement == before
+    controller.sections.session.opened.emit(object())
+    assert not registration.is_shown
+    assert not session.can_undo
+
+
 def test_the_mouse_moves_turns_and_enlarges_the_section(
     viewer: Any, series: Any, mouse: Mouse
 ) -> None:

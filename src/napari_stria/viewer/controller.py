@@ -121,6 +121,7 @@ class AtlasController:
         """The viewer's sections; made when they are first asked for."""
         if self._sections is None:
             self._sections = SectionControl(self.viewer, self.session, self.tasks, shared_cache())
+            self._sections.session.opened.connect(self.show_atlas)
         return self._sections
 
     @property
@@ -157,6 +158,11 @@ class AtlasController:
             self._annotations = AnnotationControl(self.session, self.tasks)
         return self._annotations
 
+    def show_atlas(self, _news: object = None) -> None:
+        """Show the atlas, not a section's plane: sliders that are about to move would move it."""
+        if self._registration is not None:
+            self._registration.show_atlas(True)
+
     def go_to(self, position: int) -> None:
         """Move the viewer to a region, as soon as the table says where it lies."""
         self._wanted = position
@@ -186,6 +192,7 @@ class AtlasController:
             acronym = session.atlas.ontology.at(position).acronym
             session.message.emit(f"{acronym} has no voxels in this atlas; pick another region.")
             return
+        self.show_atlas()
         offset = viewer.dims.ndim - 3
         viewer.dims.set_point([offset, offset + 1, offset + 2], center)
         shown = [center[axis - offset] for axis in viewer.dims.displayed if axis >= offset]

@@ -82,6 +82,7 @@ class ViewActions:
     def show(self, view: SavedView) -> None:
         """Show a view, with the docks that belong to it."""
         viewer = self._controller.viewer
+        self._controller.show_atlas()
         show_dock(viewer, "Atlas")
         if view.sections is not None:
             show_dock(viewer, "Sections")
