@@ -82,6 +82,15 @@ def output_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"{path} cannot be written ({error}); check the folder.") from error
 
 
+@contextmanager
+def held_folder(folder: Path) -> Iterator[None]:
+    """Make a folder and hold it for this program alone; its faults are `OutputError`."""
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / ".napari-stria.lock"):
+            yield
+
+
 def open_own_file(path: Path, *, append: bool) -> BinaryIO:
     """Open a file of ours to write into it, and make it if need be; no link is followed.
 

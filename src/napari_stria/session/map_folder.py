@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 from napari_stria.errors import OutputExistsError
 from napari_stria.io.cache import write_atomically
-from napari_stria.io.output_folder import locked, output_errors
+from napari_stria.io.output_folder import held_folder
 
 RECORD = "maps.json"
-_LOCK = ".napari-stria.lock"
 _FORMAT = "napari-stria atlas maps"
 
 
@@ -48,13 +47,9 @@ class MapFolder:
         self._request = json.loads(json.dumps(dict(request)))
         self._digests = dict(digests)
 
-    @contextmanager
-    def opened(self) -> Iterator[None]:
+    def opened(self) -> AbstractContextManager[None]:
         """Hold the folder for this program alone; faults of writing are `OutputError`."""
-        with output_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with locked(self.folder / _LOCK):
-                yield
+        return held_folder(self.folder)
 
     def begin(self, *, overwrite: bool) -> list[str]:
         """Return the names that are not finished, and remove what has them.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,13 @@ import numpy.typing as npt
 from napari_stria.core.section import SectionDataset, SkippedSection
 from napari_stria.errors import OutputExistsError
 from napari_stria.io.cache import write_atomically
-from napari_stria.io.output_folder import locked, output_errors
+from napari_stria.io.output_folder import held_folder
 from napari_stria.io.pictures import encode_png
 from napari_stria.session.export_request import ExportRequest, provenance, skipped_records
 from napari_stria.session.section_plan import SectionPlan
 
 METADATA = "metadata.json"
 _PARTIAL = ".metadata.json.partial"
-_LOCK = ".napari-stria.lock"
 _FORMAT = "napari-stria aligned sections"
 _OWN_NAME = re.compile(r"section_\d+_\d+(?:(?:_expr)?\.png|_field\.npy)")
 
@@ -58,13 +57,9 @@ class SectionFolder:
         self._dataset, self._plans, self._request = dataset, plans, request
         self._fields = fields
 
-    @contextmanager
-    def opened(self) -> Iterator[None]:
+    def opened(self) -> AbstractContextManager[None]:
         """Hold the folder for this program alone; faults of writing are `OutputError`."""
-        with output_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with locked(self.folder / _LOCK):
-                yield
+        return held_folder(self.folder)
 
     def pending(self, *, overwrite: bool) -> list[SectionPlan]:
         """Return the sections whose pictures are not finished; nothing is changed by this.
