@@ -14,8 +14,6 @@ import numpy.typing as npt
 from napari_stria.io.cache import ChunkCache
 
 Pixels = npt.NDArray[Any]
-Rows = slice
-Columns = slice
 # Reads rows and columns of a channel of a level that the file has.
 ReadStored = Callable[[int, int | None, slice, slice], Pixels]
 

@@ -6,7 +6,7 @@ import math
 import warnings
 from functools import lru_cache
 from threading import Event
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -173,17 +173,17 @@ def _level_voxels(section: SeriesSlice, level: Level) -> F64:
     return np.asarray(np.round(steps / [ml, ap, dv], 12))
 
 
-class _Places:
+class _Places(Protocol):
     """Where the pixels of a map lie in the atlas."""
 
     shape: tuple[int, int]
 
     def points_um(self, rows: slice) -> F64:
         """Return atlas um (n, w, 3) of rows; not a number where there is no place."""
-        raise NotImplementedError
+        ...
 
 
-class _CentrePlaces(_Places):
+class _CentrePlaces:
     def __init__(
         self,
         section: SeriesSlice | CoordinateTransform,
@@ -209,7 +209,7 @@ class _CentrePlaces(_Places):
         return self._to_atlas(np.stack(np.meshgrid(x, y), axis=-1))
 
 
-class _VisualignPlaces(_Places):
+class _VisualignPlaces:
     def __init__(self, section: SeriesSlice, level: Level, shape: tuple[int, int] | None) -> None:
         self.shape = _checked_shape(shape or _default_shape(section, level))
         self._ratio = _level_voxels(section, level)

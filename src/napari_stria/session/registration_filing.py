@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from threading import Event
@@ -278,11 +278,6 @@ class RegistrationFiling(RegistrationEditing):
         # Series are called by paths of the machine that they were made on, of either kind.
         name = Path(said.replace("\\", "/")).name.removesuffix(".json").removesuffix(".csv")
         return name or ("" if path is None else path.name.partition(".")[0])
-
-    @property
-    def atlas_of_file(self) -> tuple[str, Mapping[str, Any]]:
-        """The atlas of the file that was opened: its name, and what `open_atlas` needs for it."""
-        return self._atlas_said
 
     def _document(self) -> RegistrationDocument:
         name, opened_with = self._atlas_said
