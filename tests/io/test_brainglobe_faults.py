@@ -187,7 +187,7 @@ def test_a_chunk_that_fails_makes_no_table(server: DemoServer) -> None:
     ]
     for name, which, kind in faults:
         setattr(server.faults, name, which)
-        # One chunk at a time: a thread that still tries again would fetch its chunk in the next round.
+        # One chunk at a time: a thread left over would fetch its chunk in the next round.
         with pytest.raises(kind) as caught:
             region_table(atlas, scheduler="single-threaded")
         assert "\n" not in str(caught.value)
