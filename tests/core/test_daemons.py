@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, wait
 
 import pytest
 
-from napari_stria.core.daemons import DaemonPool
+from napari_stria.core.daemons import DaemonPool, settle
 
 PATIENCE_S = 10.0
 
@@ -91,3 +92,25 @@ def test_leaving_a_with_block_shuts_down() -> None:
     assert future.result() == 4
     with pytest.raises(RuntimeError):
         pool.submit(abs, 1)
+
+
+def test_settling_waits_for_work_but_not_for_idle_threads() -> None:
+    gate, begun = threading.Event(), threading.Event()
+    pool = DaemonPool(2)
+    assert pool.submit(abs, -1).result(PATIENCE_S) == 1
+    began = time.monotonic()
+    settle(PATIENCE_S)
+    assert time.monotonic() - began < PATIENCE_S / 2
+
+    def work() -> None:
+        begun.set()
+        gate.wait(PATIENCE_S)
+
+    busy = pool.submit(work)
+    assert begun.wait(PATIENCE_S)
+    settle(0.01)
+    assert not busy.done()
+    threading.Timer(0.05, gate.set).start()
+    settle(PATIENCE_S)
+    assert busy.done()
+    pool.shutdown()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
+from napari_stria.core import daemons
 from napari_stria.errors import StriaError
 
 if TYPE_CHECKING:
@@ -49,10 +48,7 @@ def settle() -> None:
     Python ends with its daemon threads running; one that is in OpenCV then takes the whole program
     down with it, whatever the exit code was to be.
     """
-    until = time.monotonic() + _SETTLE_S
-    for thread in threading.enumerate():
-        if thread.daemon and thread.name.startswith("stria-count"):
-            thread.join(max(until - time.monotonic(), 0.0))
+    daemons.settle(_SETTLE_S)
 
 
 def run_cancellable(work: Callable[[Event], T]) -> T:

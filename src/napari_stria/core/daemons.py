@@ -5,11 +5,18 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 _Job = tuple[Future[Any], Callable[[], None]]
+# What threads of any pool are at work on.
+_running: set[Future[Any]] = set()
+
+
+def settle(timeout_s: float) -> None:
+    """Wait for the work that is being done in daemon threads, but not for idle threads."""
+    wait(tuple(_running), timeout_s)
 
 
 class DaemonPool(Executor):
@@ -41,12 +48,15 @@ class DaemonPool(Executor):
         def job() -> None:
             if not future.set_running_or_notify_cancel():
                 return
+            _running.add(future)
             try:
                 result = fn(*args, **kwargs)
             except BaseException as error:  # noqa: BLE001  (the future carries it on)
                 future.set_exception(error)
             else:
                 future.set_result(result)
+            finally:
+                _running.discard(future)
 
         with self._lock:
             if self._closed:
