@@ -13,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_stria.core import regions
-from napari_stria.core.atlas import Atlas
+from napari_stria.core.atlas import Atlas, atlas_from_array
 from napari_stria.core.ontology import Ontology
+from napari_stria.core.point_counts import count_points
+from napari_stria.core.point_regions import point_regions
+from napari_stria.core.points import region_at
 from napari_stria.core.pyramid import ArrayReader, Level, Multiscale
 from napari_stria.core.structures import StructureRecord
 
@@ -202,6 +205,24 @@ def test_negative_labels_are_unlisted_and_counted() -> None:
     assert table.loc[-4, "voxels"] == 2
     assert table.loc[1, "voxels"] == 2
     assert table.attrs["unlisted_voxels"] == 2
+
+
+def test_labels_that_would_get_one_id_get_two() -> None:
+    five = StructureRecord(5, 1, "five", "five", annotation_value=12)
+    known = Ontology([StructureRecord(1, None, "r", "r"), five])
+    atlas = atlas_from_array(np.array([[[12, 5, -5, -5]]]), known, resolution_um=1)
+    table = region_table(atlas)
+    assert table.index.is_unique
+    assert table["voxels"].tolist() == [1, 1, 2, 1]
+    assert table.loc[[5, -5], "voxels"].tolist() == [1, 1]
+    at = np.array([[0.5, 0.5, i + 0.5] for i in range(4)])
+    counted: Any = count_points(atlas, at)
+    assert counted["count"].to_dict() == table["voxels"].to_dict()
+    np.testing.assert_allclose(counted["density_mm3"], 1e9)
+    # The same without the other label.
+    few = count_points(atlas, at[2:])
+    assert few["count"].to_dict() == {1: 0, 5: 0, table.index[2]: 2}
+    assert region_at(atlas, at).tolist() == point_regions(atlas, at)["region_id"].tolist()
 
 
 def test_a_wrong_hemispheres_volume_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""One pass over the stored blocks of a level, in parallel and in bounded memory."""
+"""One pass over the stored blocks of a level, or other tasks, parallel and in bounded memory."""
 
 from __future__ import annotations
 
@@ -57,16 +57,51 @@ def over_blocks(
     """
     if blocks is None:
         blocks = list(product(*(range(n) for n in level.n_blocks)))
-    reader = delayed(level.reader, traverse=False)
-    call = delayed(work, traverse=False)
-    arguments = [delayed(value, traverse=False) for value in shared]
-    for at in range(0, len(blocks), _BATCH):
-        raise_if_cancelled(cancel)
-        batch = blocks[at : at + _BATCH]
-        tasks = [call(reader, index, *arguments) for index in batch]
-        yield list(zip(batch, compute(*tasks, **_scheduling(scheduler)), strict=True))
+    reader, *rest = (passed_once(value) for value in (level.reader, *shared))
+    tasks = [(reader, index, *rest) for index in blocks]
+    at = 0
+    for found in over_tasks(work, tasks, scheduler=scheduler, cancel=cancel):
+        yield list(zip(blocks[at : at + len(found)], found, strict=True))
+        at += len(found)
         if progress is not None:
-            progress(at + len(batch), len(blocks))
+            progress(at, len(blocks))
+
+
+def over_tasks(
+    work: Callable[..., Any],
+    tasks: Sequence[tuple[Any, ...]],
+    *,
+    batch: int = _BATCH,
+    scheduler: Any = None,
+    cancel: Event | None = None,
+) -> Iterator[tuple[Any, ...]]:
+    """Yield what `work` made of each task, as many at a time as are in a batch.
+
+    Parameters
+    ----------
+    work : callable
+        Called with the values of a task, where dask's scheduler likes.
+    tasks : sequence of tuples
+        The arguments of each call. Some may be dask's own, and are then computed beside it.
+    batch : int
+        How many tasks dask is given at once.
+    scheduler, cancel
+        See `over_blocks`.
+
+    Raises
+    ------
+    TaskCancelled
+        If `cancel` was set.
+    """
+    call = delayed(work, traverse=False)
+    for at in range(0, len(tasks), batch):
+        raise_if_cancelled(cancel)
+        yield compute(*(call(*task) for task in tasks[at : at + batch]), **_scheduling(scheduler))
+
+
+def passed_once(value: Any) -> Any:
+    """Return a value as tasks take it that share it: it is sent to a worker once a batch."""
+    return delayed(value, traverse=False)
 
 
 def raise_if_cancelled(cancel: Event | None) -> None:

@@ -6,7 +6,6 @@ they come, in any order, and at any time it is known which points have their val
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any, NamedTuple, Protocol
@@ -15,6 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_stria.core.boxes import BlockIndex, block_box
+from napari_stria.core.point_groups import (
+    BlockNumbers,
+    Voxels,
+    Whole,
+    in_runs,
+    voxels_of,
+)
 from napari_stria.core.pyramid import Level
 
 Array = npt.NDArray[Any]
@@ -52,11 +58,6 @@ class Sampling(Protocol):
         ...
 
 
-Whole = npt.NDArray[np.int64]
-# Indices along AP, DV and ML: axis by axis, because numpy is slow at rows of three.
-Voxels = tuple[Whole, Whole, Whole]
-
-
 class _Piece(NamedTuple):
     """Points of one tile within one block."""
 
@@ -88,7 +89,7 @@ class NearestSampling:
         self._pieces = _Pieces(level)
         start = 0
         for points in tiles:
-            voxels, inside = _voxels(level, points)
+            voxels, inside = voxels_of(level, points)
             at = np.flatnonzero(inside)
             if len(at) < len(points):
                 voxels = _chosen(voxels, at)
@@ -193,18 +194,9 @@ class LinearSampling:
         self.known[where] = True
 
 
-def _voxels(level: Level, points: F64) -> tuple[Voxels, npt.NDArray[np.bool_]]:
-    """Return the voxels of points (k, 3) in um, and which are inside the level."""
-    columns = np.ascontiguousarray(points.T)
-    (ap, in_ap), (dv, in_dv), (ml, in_ml) = (
-        level.grid.index_along(axis, columns[axis]) for axis in range(3)
-    )
-    return (ap, dv, ml), in_ap & in_dv & in_ml
-
-
 def _cells(level: Level, points: F64) -> tuple[Whole, Voxels, npt.NDArray[np.float32]]:
     """Return which points are inside, the lowest voxel around each and the way to the next."""
-    at = np.flatnonzero(_voxels(level, points)[1])
+    at = np.flatnonzero(voxels_of(level, points)[1])
     fraction = np.empty((3, len(at)), dtype=np.float32)
     low = []
     for axis, n in enumerate(level.shape):
@@ -236,6 +228,7 @@ class _Pieces:
     def __init__(self, level: Level) -> None:
         self._chunk = level.reader.chunk_shape
         self._level = level
+        self._numbers = BlockNumbers(level)
         self._of_block: dict[BlockIndex, list[_Piece]] = {}
 
     @property
@@ -273,15 +266,6 @@ class _Pieces:
         """Yield each block with the places of its voxels in the list, in their order."""
         if not len(voxels[0]):
             return
-        counts = self._level.n_blocks
-        ap, dv, ml = (i // c for i, c in zip(voxels, self._chunk, strict=True))
-        number = (ap * counts[1] + dv) * counts[2] + ml
-        if math.prod(counts) <= 2**16:
-            # numpy sorts 16 bits by their digits, ten times faster than longer numbers.
-            number = number.astype(np.uint16)
-        order = np.argsort(number, kind="stable")
-        ordered = number[order]
-        borders = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-        for some in np.split(order, borders):
-            found = np.unravel_index(int(number[some[0]]), counts)
-            yield tuple(int(i) for i in found), some
+        order, found, starts = in_runs(self._numbers.of(voxels))
+        for number, some in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
+            yield self._numbers.index(number), some

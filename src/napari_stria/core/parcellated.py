@@ -99,7 +99,7 @@ def parcels_from_statistics(
         pd.Index(parcellation.ids, name="id"),
         list(parcellation.acronyms),
         list(parcellation.names),
-        _depths(parcellation, atlas.ontology),
+        depths_of_parcels(parcellation, atlas.ontology),
         counted,
         direct,
         level.grid,
@@ -133,7 +133,7 @@ def _by_parcel(
     return LabelStatistics(np.arange(count, dtype=np.int64), sides, sums, lows, highs)
 
 
-def _depths(parcellation: Parcellation, ontology: Ontology) -> npt.NDArray[np.int32]:
+def depths_of_parcels(parcellation: Parcellation, ontology: Ontology) -> npt.NDArray[np.int32]:
     """Return the least depth of each parcel's roots; 0 where a group has no region left."""
     depths = [min((int(ontology.depths[p]) for p in r), default=0) for r in parcellation.roots]
     return np.array(depths, dtype=np.int32)

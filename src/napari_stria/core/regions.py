@@ -22,9 +22,11 @@ from napari_stria.core.ontology import Ontology
 from napari_stria.core.pyramid import Level, matches_resolution
 from napari_stria.core.selection import Regions, selection_mask
 from napari_stria.core.space import SamplingGrid, Triple
+from napari_stria.core.subtree import with_descendants
+from napari_stria.core.unlisted import UNLISTED as UNLISTED
+from napari_stria.core.unlisted import unlisted_ids, unlisted_names
 from napari_stria.errors import ResolutionWarning
 
-UNLISTED = "unlisted"
 _AXES = ("ap", "dv", "ml")
 _UM3_PER_MM3 = 1e9
 
@@ -127,7 +129,7 @@ def table_from_statistics(atlas: Atlas, level: Level, statistics: LabelStatistic
     )
     if not listed.all():
         rest = _rows(statistics, ~listed)
-        frame = pd.concat([frame, _unlisted_frame(rest, frame, atlas, level.grid)])
+        frame = pd.concat([frame, _unlisted_frame(rest, atlas, level.grid)])
     frame.attrs = {
         "atlas": atlas.name,
         "resolution_um": level.scale_um,
@@ -137,14 +139,11 @@ def table_from_statistics(atlas: Atlas, level: Level, statistics: LabelStatistic
     return frame
 
 
-def _unlisted_frame(
-    rest: LabelStatistics, frame: pd.DataFrame, atlas: Atlas, grid: SamplingGrid
-) -> pd.DataFrame:
-    taken = np.isin(rest.labels, frame.index.to_numpy())
+def _unlisted_frame(rest: LabelStatistics, atlas: Atlas, grid: SamplingGrid) -> pd.DataFrame:
     return statistics_frame(
-        pd.Index(np.where(taken, -rest.labels, rest.labels), name="id"),
+        pd.Index(unlisted_ids(rest.labels, atlas.ontology), name="id"),
         [UNLISTED] * len(rest.labels),
-        [f"label {label}, which the ontology lacks" for label in rest.labels],
+        unlisted_names(rest.labels),
         np.zeros(len(rest.labels), dtype=np.int32),
         rest,
         rest.voxels,
@@ -174,20 +173,15 @@ def _by_position(
 
 
 def _with_descendants(direct: LabelStatistics, ontology: Ontology) -> LabelStatistics:
-    """Add every region's descendants to it: a subtree is a slice in pre-order."""
-
-    def summed(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        running = np.concatenate([np.zeros((1, 3), np.int64), np.cumsum(values, axis=0)])
-        totals: npt.NDArray[np.int64] = running[ontology.subtree_ends] - running[:-1]
-        return totals
-
+    """Add every region's descendants to it."""
     lows, highs = direct.lows.copy(), direct.highs.copy()
     for child in range(len(ontology) - 1, -1, -1):
         parent = ontology.parents[child]
         if parent >= 0:
             np.minimum(lows[parent], lows[child], out=lows[parent])
             np.maximum(highs[parent], highs[child], out=highs[parent])
-    return LabelStatistics(direct.labels, summed(direct.sides), summed(direct.sums), lows, highs)
+    sides, sums = (with_descendants(values, ontology) for values in (direct.sides, direct.sums))
+    return LabelStatistics(direct.labels, sides, sums, lows, highs)
 
 
 def statistics_frame(
