@@ -7,7 +7,7 @@ from napari_stria.core.space import Triple
 from napari_stria.errors import FormatError, VoxelSizeMissingError
 from napari_stria.io.ome_zarr import OmeZarr, read_ome_zarr
 from napari_stria.io.store import Store
-from napari_stria.io.zarr_array import read_array
+from napari_stria.io.zarr_array import read_array, read_json
 
 
 def read_annotation(store: Store, path: str, scale_um: Triple | None) -> OmeZarr:
@@ -39,8 +39,10 @@ def _bare(store: Store, path: str, scale_um: Triple | None, otherwise: FormatErr
     where = f"{store.uri}/{path}".rstrip("/")
     try:
         array = read_array(store, path)
-    except FormatError:
-        raise otherwise from None
+    except FormatError as error:
+        # Of an array that cannot be read it would mislead to say that it is no image.
+        found = read_json(store, f"{path}/zarr.json".lstrip("/")) or {}
+        raise error if found.get("node_type") == "array" else otherwise from None
     if len(array.shape) != 3:
         raise FormatError(f"{where} has {len(array.shape)} axes, not three.")
     if scale_um is None:

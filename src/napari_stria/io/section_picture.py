@@ -114,6 +114,29 @@ class PictureSection:
         """Nothing is open."""
 
 
+def palette_numbers(path: Path) -> npt.NDArray[np.uint8] | None:
+    """Return the (H, W) numbers that a PNG with a palette holds, None of any other picture.
+
+    As a picture its colours count; in a label image, its numbers do.
+
+    Raises
+    ------
+    FormatError
+        If it is damaged or claims too many pixels.
+    """
+    try:
+        with _header(path) as picture:
+            if picture.format != "PNG" or picture.mode != "P":
+                return None
+            if picture.width * picture.height > MAX_PIXELS:
+                raise FormatError(_too_large(path))
+            return np.array(picture)
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"{path} is no readable picture; copy it again.") from error
+
+
 @contextmanager
 def _header(path: Path) -> Iterator[Image.Image]:
     """Yield a picture of which the head alone was read."""

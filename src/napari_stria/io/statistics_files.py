@@ -38,9 +38,17 @@ class StatisticsFiles:
         self._known: dict[int, LabelStatistics] = {}
         self._asked: dict[int, str] = {}
 
-    def _name(self, level: int) -> str:
+    def edition(self, level: int) -> str:
+        """Return a digest of what the counts of a level follow from.
+
+        It changes with the level's stored bytes (and those of the hemispheres), as far as the store
+        can tell: of files every size and time, of a server the version of the metadata.
+        """
         text = f"1|{self._identity}|{level}|{self._version_of_level(level)}"
-        return f"{hashlib.sha256(text.encode()).hexdigest()[:40]}.npz"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _name(self, level: int) -> str:
+        return f"{self.edition(level)[:40]}.npz"
 
     def get(self, level: int) -> LabelStatistics | None:
         """Return the counts kept for a level; a damaged file counts as none.

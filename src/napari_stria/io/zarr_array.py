@@ -26,7 +26,7 @@ from napari_stria.io.zarr_bridge import ZarrStore, corrupt_chunk
 _MAX_CHUNK_BYTES = 2 << 30
 _MAX_CHUNKS = 50_000_000
 _NUMERIC = frozenset(
-    f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)
+    ["bool", *(f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64))]
 )
 
 
