@@ -34,6 +34,7 @@ _HOMES = {
     "OntologyError": "errors",
     "Parcellation": "core.parcellation",
     "PiecewiseAffine": "core.piecewise",
+    "PointSet": "core.point_set",
     "ReferenceSpaceError": "errors",
     "RegionGroup": "core.groups",
     "RegionMesh": "core.mesh",
@@ -61,8 +62,10 @@ _HOMES = {
     "atlas_map": "registration.section_maps",
     "check_coverage": "core.coverage",
     "clean_structures": "io.clean_structures",
+    "count_points": "core.point_counts",
     "downsample_annotation": "core.resampling",
     "drop_kept": "io.offline",
+    "expression_table": "session.expression_table",
     "fetch_annotation": "io.allen_downloads",
     "fetch_atlas_list": "io.atlas_catalog",
     "fetch_ontology": "io.allen_ontology",
@@ -70,7 +73,11 @@ _HOMES = {
     "group_table": "core.group_table",
     "keep_offline": "io.offline",
     "kept_atlases": "io.offline",
+    "measure_image": "core.image_measures",
+    "measure_labels": "core.label_measures",
+    "measure_polygons": "core.polygons",
     "neuroglancer_link": "viewer.web_link",
+    "object_regions": "core.label_measures",
     "offline_sizes": "io.offline",
     "ontology_from_structures": "io.structure_graph",
     "open_allen_ccf": "io.allen_ccf",
@@ -83,8 +90,11 @@ _HOMES = {
     "parcellation_of_set": "core.parcellation",
     "pir_to_atlas": "registration.chain",
     "pir_to_xy": "core.allen_alignment",
+    "point_regions": "core.point_regions",
+    "polygon_regions": "core.polygons",
     "read_mesh": "core.surfaces",
     "read_ontology": "io.ontology_files",
+    "read_points": "io.point_files",
     "read_region_groups": "io.group_files",
     "read_series": "io.series",
     "read_terminology": "io.terminology_table",
@@ -138,6 +148,7 @@ __all__ = [
     "OntologyError",
     "Parcellation",
     "PiecewiseAffine",
+    "PointSet",
     "ReferenceSpaceError",
     "RegionGroup",
     "RegionMesh",
@@ -165,8 +176,10 @@ __all__ = [
     "atlas_map",
     "check_coverage",
     "clean_structures",
+    "count_points",
     "downsample_annotation",
     "drop_kept",
+    "expression_table",
     "fetch_annotation",
     "fetch_atlas_list",
     "fetch_ontology",
@@ -174,7 +187,11 @@ __all__ = [
     "group_table",
     "keep_offline",
     "kept_atlases",
+    "measure_image",
+    "measure_labels",
+    "measure_polygons",
     "neuroglancer_link",
+    "object_regions",
     "offline_sizes",
     "ontology_from_structures",
     "open_allen_ccf",
@@ -187,8 +204,11 @@ __all__ = [
     "parcellation_of_set",
     "pir_to_atlas",
     "pir_to_xy",
+    "point_regions",
+    "polygon_regions",
     "read_mesh",
     "read_ontology",
+    "read_points",
     "read_region_groups",
     "read_series",
     "read_terminology",
@@ -245,6 +265,13 @@ if TYPE_CHECKING:
     from napari_stria.core.groups import (
         RegionGroup,
     )
+    from napari_stria.core.image_measures import (
+        measure_image,
+    )
+    from napari_stria.core.label_measures import (
+        measure_labels,
+        object_regions,
+    )
     from napari_stria.core.masks import (
         structure_mask,
         structure_masks,
@@ -267,8 +294,21 @@ if TYPE_CHECKING:
     from napari_stria.core.piecewise import (
         PiecewiseAffine,
     )
+    from napari_stria.core.point_counts import (
+        count_points,
+    )
+    from napari_stria.core.point_regions import (
+        point_regions,
+    )
+    from napari_stria.core.point_set import (
+        PointSet,
+    )
     from napari_stria.core.points import (
         region_at,
+    )
+    from napari_stria.core.polygons import (
+        measure_polygons,
+        polygon_regions,
     )
     from napari_stria.core.regions import (
         region_table,
@@ -372,6 +412,9 @@ if TYPE_CHECKING:
     from napari_stria.io.opening import (
         open_atlas,
     )
+    from napari_stria.io.point_files import (
+        read_points,
+    )
     from napari_stria.io.series import (
         read_series,
         write_series,
@@ -409,6 +452,9 @@ if TYPE_CHECKING:
     )
     from napari_stria.session.aligned import (
         aligned_stack,
+    )
+    from napari_stria.session.expression_table import (
+        expression_table,
     )
     from napari_stria.session.section_stream import (
         stream_sections,

@@ -15,6 +15,8 @@ from qtpy.QtWidgets import QApplication
 
 import napari_stria as stria
 from napari_stria.core.labels import LabelLookup
+from napari_stria.core.region_locator import RegionLocator
+from napari_stria.demo.practice_cells import practice_cells
 from napari_stria.demo.server import DemoServer
 from napari_stria.io.http_store import HttpStore
 from napari_stria.io.streaming import ProgressivePyramid
@@ -22,6 +24,7 @@ from napari_stria.viewer.controller import shared_cache
 
 NAME = "practice_mouse_50um"
 STEPS = 8
+FEW_STEPS = 4
 ROUNDS = 3
 
 
@@ -55,10 +58,10 @@ def _process_events(seconds: float) -> None:
         time.sleep(0.001)
 
 
-def _scroll(viewer: Any, start: int) -> float:
+def _scroll(viewer: Any, start: int, steps: int = STEPS) -> float:
     """Scroll some planes and return the longest gap."""
     with Heartbeat() as heart:
-        for step in range(STEPS):
+        for step in range(steps):
             viewer.dims.set_current_step(0, start + 5 * step)
             _process_events(0.15)
     return max(heart.gaps)
@@ -188,3 +191,56 @@ def test_quick_scrolling_fetches_what_is_shown_last(
     per_plane = level.n_blocks[1] * level.n_blocks[2]
     fetched = {p for p in practice.counters.paths if "compressed.ome.zarr/s0/c/" in p}
     assert len(fetched) <= level.n_blocks[0] * per_plane
+
+
+def test_counting_a_million_points_leaves_the_window_as_it_is(
+    viewer: Any,
+    controller: Any,
+    practice: DemoServer,
+    wait_for: Any,
+    settled: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Scroll while points are counted; beside it scroll and write the same features, no more."""
+    callers: list[threading.Thread] = []
+    for cls, name in ((HttpStore, "get"), (RegionLocator, "locate")):
+        _note_callers(monkeypatch, cls, name, callers)
+    session = controller.session
+    session.show(stria.open_atlas(NAME, root=practice.url))
+    settled()
+    # In voxels, so that the sliders go by planes.
+    cells = practice_cells(1_000_000) / 50
+    points = viewer.add_points(cells, scale=(50.0,) * 3, units=("um",) * 3, border_width=0)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-stria", "Quantify")
+    numbers = dock.control.session
+    wait_for(lambda: bool(numbers.sources), "the layer as a source")
+    numbers.run()
+    wait_for(lambda: not numbers.running, "the numbers")
+    settled()
+    features = points.features.copy()
+    in_memory, counting = [], []
+    for _ in range(ROUNDS):
+        points.features = features
+        in_memory.append(_scroll(viewer, 40, FEW_STEPS))
+        before = numbers.result
+        numbers.run()
+        counting.append(_scroll(viewer, 40, FEW_STEPS))
+        wait_for(lambda: not numbers.running, "the numbers")
+        assert numbers.result is not before
+    # The least of each: others use the machine as well, and what waits would wait every time.
+    assert min(counting) <= 2 * min(in_memory), (counting, in_memory)
+    assert len(callers) > ROUNDS
+    assert threading.main_thread() not in callers
+
+
+def _note_callers(
+    monkeypatch: pytest.MonkeyPatch, cls: type, name: str, callers: list[threading.Thread]
+) -> None:
+    """Write down which threads call a method."""
+    method = getattr(cls, name)
+
+    def noted(*args: Any, **options: Any) -> Any:
+        callers.append(threading.current_thread())
+        return method(*args, **options)
+
+    monkeypatch.setattr(cls, name, noted)

@@ -16,6 +16,7 @@ from napari_stria.cli import (
     exports,
     images,
     offline,
+    quantify,
     registering,
     sections,
     series,
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     series.add_commands(commands)
     registering.add_commands(commands)
     warping.add_commands(commands)
+    quantify.add_commands(commands)
     offline.add_commands(commands)
     downloads.add_commands(commands)
     exports.add_commands(commands)

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from napari_stria.core.parcellation import Parcellation
 
 
-def add_parcels(parser: argparse.ArgumentParser) -> None:
+def add_parcels(
+    parser: argparse.ArgumentParser,
+    groups_help: str = "count the groups in a file, each as a union",
+) -> None:
     """Add ``--depth``, ``--set`` and ``--groups``."""
     levels = parser.add_mutually_exclusive_group()
     levels.add_argument(
@@ -29,9 +32,7 @@ def add_parcels(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="count the regions of a structure set, e.g. 167587189 (Allen's summary structures)",
     )
-    levels.add_argument(
-        "--groups", type=Path, metavar="FILE", help="count the groups in a file, each as a union"
-    )
+    levels.add_argument("--groups", type=Path, metavar="FILE", help=groups_help)
 
 
 def asked_parcellation(arguments: argparse.Namespace, ontology: Ontology) -> Parcellation | None:

@@ -29,6 +29,7 @@ def resolve_color_table(
     *,
     parcellation: Parcellation | None = None,
     parcel: int | None = None,
+    value_rgba: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Return the colours of the display indices of `LabelLookup.to_index`.
 
@@ -48,6 +49,9 @@ def resolve_color_table(
         Regions have the colours of their parcels; those in none are grey.
     parcel : int, optional
         The parcel that stands out, in place of `selected`.
+    value_rgba : (N, 4) float32 ndarray, optional
+        Colours of the regions in place of their own or their parcels'; labels that the ontology
+        lacks are grey then.
 
     Returns
     -------
@@ -56,17 +60,21 @@ def resolve_color_table(
     """
     n = len(ontology)
     table = np.zeros((n + 2, 4), dtype=np.float32)
-    table[1 : n + 1, :3] = region_rgb(ontology, palette, parcellation)
-    table[n + 1, :3], table[n + 1, 3] = _unit_rgb(UNLISTED_RGB), 1.0
+    alpha = np.ones(n, dtype=np.float32)
+    if value_rgba is not None:
+        table[1 : n + 1, :3], alpha = value_rgba[:, :3], value_rgba[:, 3].copy()
+        table[n + 1, :3], table[n + 1, 3] = _unit_rgb(NO_PARCEL_RGB), NO_PARCEL_ALPHA
+    else:
+        table[1 : n + 1, :3] = region_rgb(ontology, palette, parcellation)
+        table[n + 1, :3], table[n + 1, 3] = _unit_rgb(UNLISTED_RGB), 1.0
+        if parcellation is not None:
+            alpha[parcellation.members < 0] = NO_PARCEL_ALPHA
     chosen = np.zeros(n, dtype=bool)
     if parcellation is not None and parcel is not None:
         chosen = parcellation.members == parcel
     else:
         for position in selected:
             chosen[position : ontology.subtree_ends[position]] = True
-    alpha = np.ones(n, dtype=np.float32)
-    if parcellation is not None:
-        alpha[parcellation.members < 0] = NO_PARCEL_ALPHA
     if chosen.any():
         alpha[chosen] = 1.0
         alpha[~chosen] *= DIMMED_ALPHA

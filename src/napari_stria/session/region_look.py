@@ -27,16 +27,21 @@ class RegionLook:
     parcellation : Parcellation or None
         What regions are shown and clicked as; None for the regions themselves. It is kept for the
         next atlas.
+    value_rgba : (N, 4) float32 ndarray or None
+        Colours from 0 to 1 that the regions have in place of their own, as of a number; hiding and
+        selecting work as before. They go with the atlas.
     parcellation_note : str
         Why the present atlas is not shown as the one before was; empty if it is.
     visibility_changed : Signal
     palette_changed : Signal(str)
     parcellation_changed : Signal(object)
+    values_changed : Signal()
     """
 
     visibility_changed = Signal()
     palette_changed = Signal(str)
     parcellation_changed = Signal(object)
+    values_changed = Signal()
 
     def __init__(self) -> None:
         self.palette: Palette = "atlas"
@@ -47,6 +52,7 @@ class RegionLook:
         """Begin with the regions of another atlas, all of them seen, and tell nobody."""
         self._regions = ontology
         self.hidden: npt.NDArray[np.bool_] = np.zeros(len(ontology or ()), dtype=bool)
+        self.value_rgba: npt.NDArray[np.float32] | None = None
         self.parcellation_note = ""
         if ontology is None or self.parcellation is None:
             return
@@ -88,6 +94,25 @@ class RegionLook:
         if palette != self.palette:
             self.palette = palette
             self.palette_changed.emit(palette)
+
+    def set_value_colors(self, rgba: npt.NDArray[np.float32] | None) -> None:
+        """Show regions in other colours than their own, by the colour table alone; None undoes it.
+
+        Parameters
+        ----------
+        rgba : (N, 4) float32 ndarray or None
+            From 0 to 1, in pre-order.
+
+        Raises
+        ------
+        StriaError
+            If it is not one colour a region.
+        """
+        if rgba is not None and (self._regions is None or rgba.shape != (len(self._regions), 4)):
+            raise StriaError("give one colour for each region of the open atlas, (N, 4).")
+        if rgba is not self.value_rgba:
+            self.value_rgba = rgba
+            self.values_changed.emit()
 
     def set_parcellation(self, parcellation: Parcellation | None) -> None:
         """Show regions as parcels, by colours alone; None shows the regions themselves.

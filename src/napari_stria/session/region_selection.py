@@ -34,6 +34,7 @@ class RegionSelection(RegionLook):
         super().__init__()
         self.visibility_changed.connect(self._emit_colors)
         self.palette_changed.connect(self._emit_colors)
+        self.values_changed.connect(self._emit_colors)
         self.parcellation_changed.connect(self._on_parcellation)
 
     def _take_regions(self, ontology: Ontology | None) -> None:
@@ -99,6 +100,7 @@ class RegionSelection(RegionLook):
             self.palette,
             parcellation=self.parcellation,
             parcel=self.parcel,
+            value_rgba=self.value_rgba,
         )
 
     def _emit_colors(self) -> None:

@@ -18,7 +18,7 @@ from napari_stria.viewer.group_control import GroupControl
 from napari_stria.viewer.layers import AtlasLayers
 from napari_stria.viewer.mask_layers import MaskLayers
 from napari_stria.viewer.offline_control import OfflineControl
-from napari_stria.viewer.pointing import Pointing, center_of_region
+from napari_stria.viewer.pointing import Pointing, bring_into_view, center_of_region
 from napari_stria.viewer.section_control import SectionControl
 from napari_stria.viewer.settings import on_settings_changed, stria_settings
 from napari_stria.viewer.surface_control import SurfaceControl
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_stria.core.atlas import Atlas
+    from napari_stria.viewer.quantify_control import QuantifyControl
     from napari_stria.viewer.registration_control import RegistrationControl
     from napari_stria.viewer.view_files import ViewOpening
 
@@ -85,6 +86,7 @@ class AtlasController:
         self._annotations: AnnotationControl | None = None
         self._registration: RegistrationControl | None = None
         self._exports: ExportControl | None = None
+        self._quantify: QuantifyControl | None = None
         self._wanted: int | None = None
         self.view_opening: ViewOpening | None = None
         self.view_reading = Errand(self.tasks)
@@ -122,6 +124,7 @@ class AtlasController:
         if self._sections is None:
             self._sections = SectionControl(self.viewer, self.session, self.tasks, shared_cache())
             self._sections.session.opened.connect(self.show_atlas)
+            self._tell_quantify()
         return self._sections
 
     @property
@@ -149,7 +152,22 @@ class AtlasController:
                 self.viewer, self.session, self.tasks, shared_cache(), shared_pool()
             )
             self._registration.follow(self._pointing)
+            self._tell_quantify()
         return self._registration
+
+    @property
+    def quantify(self) -> QuantifyControl:
+        """Numbers per region of what the viewer has; made when it is first asked for."""
+        if self._quantify is None:
+            from napari_stria.viewer.quantify_control import QuantifyControl
+
+            self._quantify = QuantifyControl(self.viewer, self.session, self.tasks)
+            self._tell_quantify()
+        return self._quantify
+
+    def _tell_quantify(self) -> None:
+        if self._quantify is not None:
+            self._quantify.follow(self._sections, self._registration)
 
     @property
     def annotations(self) -> AnnotationControl:
@@ -196,7 +214,7 @@ class AtlasController:
         offset = viewer.dims.ndim - 3
         viewer.dims.set_point([offset, offset + 1, offset + 2], center)
         shown = [center[axis - offset] for axis in viewer.dims.displayed if axis >= offset]
-        _bring_into_view(viewer, shown)
+        bring_into_view(viewer, shown)
 
     def _end(self) -> None:
         self._closed = True  # the window may go later, when there is nothing left to end
@@ -210,17 +228,15 @@ class AtlasController:
             return
         self._end()
         _controllers[:] = [entry for entry in _controllers if entry[1] is not self]
-        if self._sections is not None:
-            self._sections.window_closed()
-        if self._offline is not None:
-            self._offline.close()
-        if self._annotations is not None:
-            self._annotations.close()
-        if self._registration is not None:
-            self._registration.window_closed()
-        if self._exports is not None:
-            self._exports.close()
+        for part in (self._sections, self._registration):
+            if part is not None:
+                part.window_closed()
+        for other in (self._offline, self._annotations, self._exports):
+            if other is not None:
+                other.close()
         self.session.forget()
+        if self._quantify is not None:
+            self._quantify.window_closed()
         self.surfaces.window_closed()
         self._layers.forget()
         self.masks.forget()
@@ -234,16 +250,10 @@ class AtlasController:
             return
         self._end()
         _controllers[:] = [entry for entry in _controllers if entry[1] is not self]
-        if self._sections is not None:
-            self._sections.close()
-        if self._offline is not None:
-            self._offline.close()
-        if self._annotations is not None:
-            self._annotations.close()
-        if self._registration is not None:
-            self._registration.close()
-        if self._exports is not None:
-            self._exports.close()
+        parts = (self._offline, self._annotations, self._exports)
+        for part in (self._quantify, self._sections, self._registration, *parts):
+            if part is not None:
+                part.close()
         self.session.close()
         self.surfaces.close()
         self._layers.close()
@@ -251,15 +261,6 @@ class AtlasController:
         self.groups.close()
         self._pointing.close()
         self.tasks.close()
-
-
-def _bring_into_view(viewer: napari.Viewer, point: list[float]) -> None:
-    """Move the camera to a point of the displayed axes, if it is not on the canvas."""
-    camera = viewer.scene.camera
-    half = [0.45 * pixels / camera.zoom for pixels in viewer.canvas.size]
-    off = [abs(p - c) for p, c in zip(point[-2:], camera.center[-2:], strict=True)]
-    if any(o > h for o, h in zip(off, half, strict=True)):
-        camera.center = tuple([0.0, 0.0, *point][-3:])
 
 
 _controllers: list[tuple[weakref.ref[Any], AtlasController]] = []

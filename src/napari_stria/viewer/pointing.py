@@ -268,3 +268,12 @@ def center_of_region(table_row: Any, midline_um: float) -> list[float] | None:
     if low < midline_um < table_row["bbox_ml_max_um"]:
         ml = (low + midline_um) / 2
     return [ap, dv, ml]
+
+
+def bring_into_view(viewer: napari.Viewer, point: list[float]) -> None:
+    """Move the camera to a point of the displayed axes, if it is not on the canvas."""
+    camera = viewer.scene.camera
+    half = [0.45 * pixels / camera.zoom for pixels in viewer.canvas.size]
+    off = [abs(p - c) for p, c in zip(point[-2:], camera.center[-2:], strict=True)]
+    if any(o > h for o, h in zip(off, half, strict=True)):
+        camera.center = tuple([0.0, 0.0, *point][-3:])
