@@ -12,9 +12,13 @@ _HEAD = """\
 # Performance
 
 Written by `make bench`, which measures everything anew (about 20 minutes); `make bench
-ARGS=atlas`, `ARGS=planes` or `ARGS=allensdk` measures one part and leaves the others' figures. The
+ARGS=atlas`, `planes`, `points` or `allensdk` measures one part and leaves the others' figures. The
 public 25 µm data are looked for beside the repository, in `../shared/real`. Seconds depend on the
 machine: compare the ratios, whose sides took turns in one run.
+
+BrainGlobe's look-up of a point is measured where `NAPARI_STRIA_BRAINGLOBE_PYTHON` names a Python
+that has brainglobe-atlasapi; with pandas 2, since under pandas 3 its version 3.0.2 does not read
+the Allen terminology.
 
 Against AllenSDK every call is a first one, on the volume in memory: a new `ReferenceSpace` there, a
 new `Atlas` here, nothing counted or kept from the call before, lazy results computed; and both must

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import allensdk, atlas, planes
+from benchmarks import allensdk, atlas, planes, points
 from benchmarks.data import REAL
 from benchmarks.page import PAGE, Part, read, written
 from benchmarks.peer_environment import PeerMissingError
@@ -17,6 +17,7 @@ from benchmarks.peer_environment import PeerMissingError
 PARTS: dict[str, Callable[[], Part]] = {
     "atlas": atlas.measure,
     "planes": planes.measure,
+    "points": points.measure,
     "allensdk": allensdk.measure,
 }
 
