@@ -143,6 +143,18 @@ def s3_server() -> Iterator[S3Server]:
 
 
 @pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """A dask cluster of two processes with one thread each, on this machine."""
+    from distributed import LocalCluster
+
+    with LocalCluster(  # type: ignore[no-untyped-call]
+        n_workers=2, threads_per_worker=1, processes=True,
+        host="127.0.0.1", dashboard_address=None, silence_logs=50,
+    ) as made:  # fmt: skip
+        yield made
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real public data; see its README."""
     if not (REAL / "brainglobe").is_dir():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +251,23 @@ def test_a_file_without_points_is_said_to_have_none(
     said = capsys.readouterr()
     assert said.out == ""
     assert "there are no points in any region" in said.err
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [("cloud", "is no scheduler"), ("tcp://127.0.0.1:9", r"napari-stria\[cluster\]")],
+)
+def test_a_scheduler_that_is_not_there_is_one_sentence(
+    atlas: list[str],
+    where: str,
+    words: str,
+    tmp_path: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    file = _csv(tmp_path, [[1.0, 2.0, 3.0]])
+    assert main(["quantify", "points", str(file), *atlas, "--scheduler", where]) == 1
+    error = capsys.readouterr().err.strip()
+    assert re.search(words, error)
+    assert len(error.splitlines()) == 1

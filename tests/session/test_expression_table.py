@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from distributed import Client
 
 import napari_stria as stria
 from napari_stria.core.phantom import practice_annotation
@@ -244,6 +245,22 @@ def test_schedulers_give_equal_tables(
     )
     assert_equal_tables(table, expected)
     assert practice.counters.image_requests == 4
+
+
+def test_a_cluster_gives_an_equal_table(
+    practice_api: stria.AllenApi,
+    practice_atlas: stria.Atlas,
+    dataset: SectionDataset,
+    cluster: Any,
+) -> None:
+    options: dict[str, Any] = {"tier": 5, "resolution_um": 200, "threshold": 20}
+    two = replace(dataset, sections=dataset.sections[1:3])
+    expected = stria.expression_table(two, practice_api, practice_atlas, **options)
+    with Client(cluster, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        found = stria.expression_table(
+            two, practice_api, practice_atlas, scheduler=client, **options
+        )
+    assert_equal_tables(found, expected)
 
 
 def test_each_image_is_fetched_once_and_progress_counts_sections(

@@ -123,7 +123,7 @@ def asked_scheduler(arguments: argparse.Namespace) -> Iterator[Any]:
         client_of = importlib.import_module("distributed").Client
     except ImportError as error:
         raise StriaError(
-            "a dask cluster needs the package distributed, which is not installed; install it, or "
+            "a dask cluster needs the package distributed; pip install 'napari-stria[cluster]', or "
             "leave --scheduler out."
         ) from error
     try:

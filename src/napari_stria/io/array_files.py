@@ -194,7 +194,10 @@ def open_volume(path: str | PathLike[str], channel: str | None = None) -> Opened
     suffix = Path(text.rstrip("/")).suffix.lower()
     if suffix not in VOLUME_SUFFIXES:
         known = ", ".join(VOLUME_SUFFIXES)
-        raise UnsupportedSourceError(f"{text} is none of the volumes that are read ({known}).")
+        raise UnsupportedSourceError(
+            f"{text} is none of the volumes that are read ({known}); if it is a section, give the "
+            "map that places it in the atlas."
+        )
     if suffix == ".zarr":
         return _zarr(text, channel)
     file = Path(path).expanduser()
