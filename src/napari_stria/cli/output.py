@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import wait
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
@@ -21,6 +22,7 @@ EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 _CLEAR_LINE = "\r\x1b[K"
 _BAR = 24
 _SETTLE_S = 2.0
+_LOOK_S = 0.2
 
 
 def note(text: str) -> None:
@@ -65,6 +67,10 @@ def run_cancellable(work: Callable[[Event], T]) -> T:
     try:
         job = pool.submit(work, cancel)
         try:
+            # Not for ever at a time: where a signal comes to another thread, or on Windows, a main
+            # thread that only waits does not learn of it.
+            while not job.done():
+                wait([job], _LOOK_S)
             return job.result()
         except KeyboardInterrupt:
             cancel.set()
