@@ -20,9 +20,8 @@ from napari_stria.errors import (
     FormatError,
     OntologyError,
     UnsupportedSourceError,
-    plain_text,
 )
-from napari_stria.io.json_fields import Fields, parse_json
+from napari_stria.io.json_fields import Fields, parse_json, read_bounded
 from napari_stria.io.staging import staged
 
 SUFFIX = ".groups.json"
@@ -58,13 +57,7 @@ def read_region_groups(path: str | PathLike[str]) -> tuple[RegionGroup, ...]:
         If a newer version wrote it.
     """
     path = Path(path).expanduser()
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise FormatError(f"{path.name} is too large for region groups; choose another file.")
-        raw = path.read_bytes()
-    except OSError as error:
-        reason = plain_text(error)
-        raise FormatError(f"{path} cannot be read ({reason}); choose another file.") from error
+    raw = read_bounded(path, _MOST_BYTES, "region groups")
     return groups_from_json(raw, path.name)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from napari_stria.core.space import Triple
-from napari_stria.errors import FormatError
+from napari_stria.errors import FormatError, plain_text
 
 T = TypeVar("T")
 
@@ -22,6 +23,23 @@ _WIDEST = 16
 def is_whole_text(text: str) -> bool:
     """Tell whether a text can be written: JSON can spell halves of letters, UTF-8 cannot."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def read_bounded(path: Path, most_bytes: int, what: str) -> bytes:
+    """Return a file's bytes; `what` says what it should hold, e.g. ``a series``.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read, or is larger than such a file can be.
+    """
+    try:
+        if path.stat().st_size > most_bytes:
+            raise FormatError(f"{path.name} is too large for {what}; choose another file.")
+        return path.read_bytes()
+    except OSError as error:
+        reason = plain_text(error)
+        raise FormatError(f"{path} cannot be read ({reason}); choose another file.") from error
 
 
 def parse_json(raw: bytes, where: str, *, constants: bool = False) -> Mapping[str, Any]:

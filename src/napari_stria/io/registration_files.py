@@ -33,7 +33,7 @@ from napari_stria.errors import (
     plain_text,
 )
 from napari_stria.io.cache import write_atomically
-from napari_stria.io.json_fields import Fields, parse_json
+from napari_stria.io.json_fields import Fields, parse_json, read_bounded
 from napari_stria.io.registration_places import (
     MOST_BYTES,
     clear_fields,
@@ -205,13 +205,7 @@ def read_registration(path: str | PathLike[str]) -> RegistrationDocument:
         If a newer version wrote it.
     """
     path = Path(path).expanduser()
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise FormatError(f"{path.name} is too large for a registration; choose another file.")
-        raw = path.read_bytes()
-    except OSError as error:
-        reason = plain_text(error)
-        raise FormatError(f"{path} cannot be read ({reason}); choose another file.") from error
+    raw = read_bounded(path, MOST_BYTES, "a registration")
     folder, lost = path.parent.absolute(), list[str]()
 
     def load(name: str) -> F64 | None:

@@ -12,8 +12,9 @@ from napari_stria.core.section_plane import atlas_frame
 from napari_stria.core.series import SectionSeries
 from napari_stria.core.series_target import known_target, target_of_frame
 from napari_stria.core.space import checked_space
-from napari_stria.errors import FormatError, UnsupportedSourceError, plain_text
+from napari_stria.errors import FormatError, UnsupportedSourceError
 from napari_stria.io import deepslice_csv, quicknii_xml, series_json
+from napari_stria.io.json_fields import read_bounded
 from napari_stria.io.staging import staged
 
 SERIES_FORMATS = ("quicknii", "visualign", "deepslice-json", "deepslice-csv")
@@ -65,13 +66,7 @@ def read_series(
         For a bad space.
     """
     path, space = Path(path).expanduser(), checked_space(space)
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise FormatError(f"{path.name} is too large for a series; choose another file.")
-        raw = path.read_bytes()
-    except OSError as error:
-        reason = plain_text(error)
-        raise FormatError(f"{path} cannot be read ({reason}); choose another file.") from error
+    raw = read_bounded(path, _MOST_BYTES, "a series")
     if not raw.removeprefix(b"\xef\xbb\xbf").strip():
         raise FormatError(f"{path.name} is empty; choose another file, or copy it again.")
     series = _parser_of(raw)(raw, path.name)
